@@ -1,0 +1,48 @@
+# Licensed under the Apache License, Version 2.0 (the "License"); you may
+# not use this file except in compliance with the License. You may obtain
+# a copy of the License at
+#
+#      http://www.apache.org/licenses/LICENSE-2.0
+#
+# Unless required by applicable law or agreed to in writing, software
+# distributed under the License is distributed on an "AS IS" BASIS, WITHOUT
+# WARRANTIES OR CONDITIONS OF ANY KIND, either express or implied. See the
+# License for the specific language governing permissions and limitations
+# under the License.
+
+"""A volume from an image costs one copy-on-write clone on Ceph RBD.
+
+The way through the package, in one direction only::
+
+    Cinder --clone_image()--> driver -> host      Cinder's terms into ours
+                                |
+                              backend.cloneable   facts, judged: a Verdict
+                                |
+                              plan.choose         a Plan, or ImageTooBig
+                                |
+                              execute.run         the doing: a Result
+                                |
+    Cinder <-- (update, True) --+                 ours into Cinder's
+
+Everything that is passed along is a frozen value of :mod:`cinder_cow.model`.
+Deciding (``location``, ``verdict``, ``plan``) has no I/O; doing (``execute``,
+``backends``) has no decision left to take.
+
+What is guaranteed:
+
+* A *refusal* ("other cluster", "not raw") is a value: it drives the plan and
+  is named in the log. A *failure* ("cluster unreachable") is an exception: it
+  never becomes a slower path in silence.
+* A volume is complete or it is gone: whatever fails, what this call created
+  is removed before the error is raised, and nothing else is.
+* A volume is never smaller than its image, and a location is trusted only in
+  an allowed pool, with the names that Glance itself would have used.
+
+What is not guaranteed:
+
+* A process that is killed between the clone and its hand-over leaves a clone
+  under the volume's own name. Cinder puts such a volume to ``error``, and
+  deleting it removes the clone too.
+* A clone is not checked against the image's hash: it shares the very blocks
+  that Glance stored, and reading them all would undo the clone.
+"""

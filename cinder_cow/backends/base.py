@@ -1,0 +1,195 @@
+# Licensed under the Apache License, Version 2.0 (the "License"); you may
+# not use this file except in compliance with the License. You may obtain
+# a copy of the License at
+#
+#      http://www.apache.org/licenses/LICENSE-2.0
+#
+# Unless required by applicable law or agreed to in writing, software
+# distributed under the License is distributed on an "AS IS" BASIS, WITHOUT
+# WARRANTIES OR CONDITIONS OF ANY KIND, either express or implied. See the
+# License for the specific language governing permissions and limitations
+# under the License.
+"""The hook contract between a volume from an image and its storage.
+
+The two optional hooks, :meth:`~ImageBackend.cloneable` and
+:meth:`~ImageBackend.clone`, and the ``open`` / write / ``close`` that stands
+in for them, are those of the blueprint "Efficient volumes from images". A
+backend without the hooks is told so in every verdict, and its volumes are
+filled instead.
+
+All methods block; they may be called from several threads at once.
+"""
+
+import abc
+from collections.abc import Iterable
+from dataclasses import dataclass
+import types
+from typing import Self
+
+from cinder_cow.model import ImageInfo
+from cinder_cow.model import Refusal
+from cinder_cow.model import RefusalCode
+from cinder_cow.model import Snapshot
+from cinder_cow.model import SnapshotRef
+from cinder_cow.model import Verdict
+
+
+@dataclass(frozen=True, slots=True)
+class Settings:
+    """What a backend is told at its making: who it is, where, and the trust.
+
+    Made anew when Cinder fails over to another cluster.
+    """
+
+    cluster_name: str
+    #: Path of ceph.conf; empty: where librados looks by itself.
+    conf_path: str
+    user: str | None
+    pool: str
+    #: Least object size of a new volume.
+    object_bytes: int
+    #: Time limit of connecting and of each operation; negative: Ceph's own.
+    timeout_seconds: int = -1
+    connect_attempts: int = 3
+    connect_interval_seconds: int = 5
+    image_pools: tuple[str, ...] = ()
+    strict_locations: bool = True
+    verify_signatures: bool = True
+
+
+@dataclass(frozen=True, slots=True)
+class Finding:
+    """One answer of the self-test at start-up, with the remedy if it is bad.
+
+    ``ok`` is None where the question could not be answered.
+    """
+
+    question: str
+    ok: bool | None
+    answer: str
+    remedy: str = ''
+
+    def __str__(self) -> str:
+        text = f'{self.question}: {self.answer}'
+        return f'{text}. {self.remedy}' if self.remedy else text
+
+
+class VolumeWriter(abc.ABC):
+    """An open volume that is being filled. A context manager: it closes.
+
+    The position is an argument, never a cursor. A range that is never
+    written reads as zeros in a new volume.
+    """
+
+    @abc.abstractmethod
+    def write_at(
+        self, offset: int, data: bytes | bytearray | memoryview
+    ) -> None:
+        """Write all of ``data`` at ``offset`` bytes.
+
+        :raises StorageError: also for an earlier write that failed late.
+        """
+
+    @abc.abstractmethod
+    def zero_at(self, offset: int, length: int) -> None:
+        """Make ``length`` bytes at ``offset`` read as zeros."""
+
+    @abc.abstractmethod
+    def flush(self) -> None:
+        """Return when all that was written is safe in the cluster.
+
+        :raises StorageError: when any of it is not.
+        """
+
+    @abc.abstractmethod
+    def close(self) -> None:
+        """Let go of the volume. Does not flush. May be called twice."""
+
+    def __enter__(self) -> Self:
+        return self
+
+    def __exit__(
+        self,
+        exc_type: type[BaseException] | None,
+        exc: BaseException | None,
+        traceback: types.TracebackType | None,
+    ) -> None:
+        self.close()
+
+
+class ImageBackend(abc.ABC):
+    """A storage that volumes from images are made in."""
+
+    def __init__(self, settings: Settings) -> None:
+        self.settings = settings
+
+    def cloneable(self, image_info: ImageInfo) -> Verdict:
+        """Whether the image lies where a clone of it can be made.
+
+        Optional. The verdict is true when it does, and says why when not.
+
+        :raises StorageError: when that cannot be found out.
+        """
+        return Verdict(
+            refusals=(
+                Refusal(
+                    RefusalCode.BACKEND_CANNOT_CLONE,
+                    f'{type(self).__name__} makes no clones',
+                    'Nothing to do: the volume is filled by a copy',
+                ),
+            )
+        )
+
+    def clone(
+        self,
+        image_info: ImageInfo,
+        volume_name: str,
+        verdict: Verdict | None = None,
+    ) -> None:
+        """Make the volume out of the image's own blocks, near-instantly.
+
+        Optional, with :meth:`cloneable`. The volume has the image's size.
+
+        :param verdict: what :meth:`cloneable` said a moment ago; it is asked
+            again where that is left out.
+        :raises VolumeExists: and leaves what exists as it is.
+        :raises StorageError: and leaves nothing behind.
+        :raises RuntimeError: when the image is not cloneable.
+        """
+        raise RuntimeError(f'{type(self).__name__} makes no clones')
+
+    @abc.abstractmethod
+    def open(self, volume_name: str, size_bytes: int) -> VolumeWriter:
+        """Make an empty volume and open it to be filled.
+
+        :raises VolumeExists: and leaves what exists as it is.
+        """
+
+    @abc.abstractmethod
+    def grow(self, volume_name: str, size_bytes: int) -> None:
+        """Make the volume at least ``size_bytes`` large. Never shrinks."""
+
+    @abc.abstractmethod
+    def remove(self, volume_name: str) -> None:
+        """Remove the volume. Fine when there is none."""
+
+    def findings(self, examples: Iterable[SnapshotRef]) -> list[Finding]:
+        """The self-test at start-up; ``examples`` are where images lie.
+
+        :raises StorageError: when the storage cannot be asked.
+        """
+        return []
+
+
+def parent_of(image_info: ImageInfo, verdict: Verdict) -> Snapshot:
+    """The snapshot to clone.
+
+    :raises RuntimeError: when the verdict says that there is none: the
+        caller should have asked first.
+    """
+    if verdict.parent is None:
+        reasons = '; '.join(map(str, verdict.refusals))
+        raise RuntimeError(
+            f'Image {image_info.image_id} is not cloneable: {reasons}'
+        )
+    return verdict.parent

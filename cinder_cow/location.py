@@ -1,0 +1,62 @@
+# Licensed under the Apache License, Version 2.0 (the "License"); you may
+# not use this file except in compliance with the License. You may obtain
+# a copy of the License at
+#
+#      http://www.apache.org/licenses/LICENSE-2.0
+#
+# Unless required by applicable law or agreed to in writing, software
+# distributed under the License is distributed on an "AS IS" BASIS, WITHOUT
+# WARRANTIES OR CONDITIONS OF ANY KIND, either express or implied. See the
+# License for the specific language governing permissions and limitations
+# under the License.
+
+"""An image location's URL, read: a snapshot's name or a refusal. Pure."""
+
+import urllib.parse
+
+from cinder_cow.model import Refusal
+from cinder_cow.model import RefusalCode
+from cinder_cow.model import SnapshotRef
+
+SCHEME = 'rbd://'
+#: fsid, pool, image, snapshot: glance_store, _drivers/rbd.py, StoreLocation.
+PARTS = 4
+
+
+def parse(url: str) -> SnapshotRef | Refusal:
+    """The snapshot that a location names, whether it exists or not."""
+    if not url.startswith(SCHEME):
+        return _not_rbd(url)
+    parts = [_unquote(part) for part in url[len(SCHEME) :].split('/')]
+    names = [part for part in parts if part]
+    if len(parts) != PARTS or len(names) != PARTS:
+        return _malformed(url)
+    return SnapshotRef(*names)
+
+
+def _unquote(part: str) -> str | None:
+    """The part without its percent-quoting; None where it is no text."""
+    try:
+        text = urllib.parse.unquote(part, errors='strict')
+    except UnicodeDecodeError:
+        return None
+    return text if text.isprintable() else None
+
+
+def _not_rbd(url: str) -> Refusal:
+    # Only the scheme is shown: a URL may carry credentials (swift, http).
+    scheme = url.partition('://')[0] if '://' in url else 'none'
+    return Refusal(
+        RefusalCode.NOT_RBD,
+        f'The image lies in a store with URL scheme "{scheme[:16]}", not rbd',
+        'Copy it into an rbd store of this cluster: glance image-import'
+        ' --import-method copy-image --stores STORE IMAGE',
+    )
+
+
+def _malformed(url: str) -> Refusal:
+    return Refusal(
+        RefusalCode.MALFORMED_LOCATION,
+        f'The location {url[:200]!r} is not rbd://FSID/POOL/IMAGE/SNAPSHOT',
+        'Upload the image anew, so that Glance writes its location itself',
+    )

@@ -1,0 +1,210 @@
+# Licensed under the Apache License, Version 2.0 (the "License"); you may
+# not use this file except in compliance with the License. You may obtain
+# a copy of the License at
+#
+#      http://www.apache.org/licenses/LICENSE-2.0
+#
+# Unless required by applicable law or agreed to in writing, software
+# distributed under the License is distributed on an "AS IS" BASIS, WITHOUT
+# WARRANTIES OR CONDITIONS OF ANY KIND, either express or implied. See the
+# License for the specific language governing permissions and limitations
+# under the License.
+
+"""The values that flow through the package. Frozen, and of no library.
+
+``ImageInfo + Target -> Verdict -> Plan -> Result``. All sizes are bytes.
+"""
+
+from dataclasses import dataclass
+from dataclasses import replace
+import enum
+
+
+@dataclass(frozen=True, slots=True)
+class ImageInfo:
+    """What Glance says of an image."""
+
+    image_id: str
+    status: str
+    disk_format: str
+    container_format: str | None
+    #: 0 where Glance does not know it (an image added by its location).
+    size_bytes: int = 0
+    #: URLs of the image's copies, in the order in which Glance gave them.
+    locations: tuple[str, ...] = ()
+    #: Whether the image carries any ``img_signature*`` property.
+    signed: bool = False
+
+
+@dataclass(frozen=True, slots=True)
+class Target:
+    """The volume that is to be made."""
+
+    volume_id: str
+    volume_name: str
+    size_bytes: int
+
+
+@dataclass(frozen=True, slots=True)
+class Site:
+    """Where the volumes live, and what is trusted there."""
+
+    fsid: str
+    pool: str
+    #: The cephx user, for the remedies in refusals.
+    user: str
+    #: Pools whose images may be cloned; empty: any but ``pool``.
+    image_pools: tuple[str, ...] = ()
+    #: Accept only the image and snapshot name that Glance would have used.
+    strict_locations: bool = True
+    #: Whether an image with a signature has to be verified before use.
+    verify_signatures: bool = True
+
+
+@dataclass(frozen=True, slots=True)
+class SnapshotRef:
+    """A snapshot of an RBD image, by name. Says nothing of its existence."""
+
+    fsid: str
+    pool: str
+    image: str
+    snapshot: str
+
+    def __str__(self) -> str:
+        return f'{self.pool}/{self.image}@{self.snapshot}'
+
+
+@dataclass(frozen=True, slots=True)
+class Snapshot:
+    """A snapshot that exists and that we can read."""
+
+    ref: SnapshotRef
+    size_bytes: int
+    stripe_unit_bytes: int
+    protected: bool
+
+
+class Absence(enum.Enum):
+    """Why a snapshot cannot be looked at."""
+
+    NO_POOL = 'the pool does not exist'
+    NO_IMAGE = 'the image does not exist'
+    NO_SNAPSHOT = 'the snapshot does not exist'
+    DENIED = 'permission denied'
+
+
+class RefusalCode(enum.Enum):
+    """Every reason for not cloning an image. The set is closed.
+
+    The values are stable: they stand in logs and in the documentation.
+    """
+
+    NO_LOCATION = 'no-location'
+    NOT_RBD = 'not-rbd'
+    MALFORMED_LOCATION = 'malformed-location'
+    OTHER_CLUSTER = 'other-cluster'
+    POOL_NOT_ALLOWED = 'pool-not-allowed'
+    POOL_NOT_READABLE = 'pool-not-readable'
+    POOL_MISSING = 'pool-missing'
+    NOT_GLANCE_IMAGE = 'not-glance-image'
+    NOT_GLANCE_SNAPSHOT = 'not-glance-snapshot'
+    IMAGE_MISSING = 'image-missing'
+    SNAPSHOT_MISSING = 'snapshot-missing'
+    SNAPSHOT_UNPROTECTED = 'snapshot-unprotected'
+    NOT_RAW = 'not-raw'
+    CONTAINER_FORMAT = 'container-format'
+    SIGNED = 'signed'
+    NOT_ACTIVE = 'not-active'
+    BACKEND_CANNOT_CLONE = 'backend-cannot-clone'
+
+
+@dataclass(frozen=True, slots=True)
+class Refusal:
+    """One reason for not cloning, with the value at fault and the remedy."""
+
+    code: RefusalCode
+    reason: str
+    remedy: str
+    #: True where the operator most likely does not want it to be so.
+    misconfigured: bool = False
+
+    def __str__(self) -> str:
+        return f'{self.reason}. {self.remedy}'
+
+
+@dataclass(frozen=True, slots=True)
+class Verdict:
+    """Whether an image can be cloned: true when it can.
+
+    ``parent`` is what would be cloned. ``refusals`` says why not; it may hold
+    refusals beside a parent, of the image's other locations.
+    """
+
+    parent: Snapshot | None = None
+    refusals: tuple[Refusal, ...] = ()
+
+    def __bool__(self) -> bool:
+        return self.parent is not None
+
+
+@dataclass(frozen=True, slots=True)
+class Clone:
+    """Plan: clone ``parent`` and grow the clone to ``size_bytes``."""
+
+    parent: Snapshot
+    size_bytes: int
+
+
+@dataclass(frozen=True, slots=True)
+class Delegate:
+    """Plan: leave the volume to Cinder's own path, a full copy."""
+
+    refusals: tuple[Refusal, ...]
+
+
+Plan = Clone | Delegate
+
+
+class Method(enum.Enum):
+    """How a volume came to its content."""
+
+    CLONE = 'clone'
+    DELEGATE = 'delegate'
+
+
+class Verification(enum.Enum):
+    """What the content of a volume was checked against."""
+
+    #: Nothing was copied: the volume shares the blocks that Glance stored.
+    SHARED = 'shared'
+    #: Left to Cinder's own path, which checks what it can.
+    DELEGATED = 'delegated'
+
+
+@dataclass(frozen=True, slots=True)
+class Result:
+    """What was done for one volume, and why."""
+
+    volume_id: str
+    image_id: str
+    method: Method
+    reason: str
+    verification: Verification
+    parent: SnapshotRef | None = None
+    seconds: float = 0.0
+    #: Bytes copied, not the volume's size: 0 for a clone.
+    bytes_copied: int = 0
+
+    def lasting(self, seconds: float) -> 'Result':
+        """The same, with the time it took."""
+        return replace(self, seconds=seconds)
+
+    def __str__(self) -> str:
+        pool = self.parent.pool if self.parent else '-'
+        return (
+            f'volume={self.volume_id} image={self.image_id}'
+            f' method={self.method.value} reason={self.reason}'
+            f' pool={pool} parent={self.parent or "-"}'
+            f' seconds={self.seconds:.3f} bytes={self.bytes_copied}'
+            f' verification={self.verification.value}'
+        )

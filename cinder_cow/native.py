@@ -1,0 +1,79 @@
+# Licensed under the Apache License, Version 2.0 (the "License"); you may
+# not use this file except in compliance with the License. You may obtain
+# a copy of the License at
+#
+#      http://www.apache.org/licenses/LICENSE-2.0
+#
+# Unless required by applicable law or agreed to in writing, software
+# distributed under the License is distributed on an "AS IS" BASIS, WITHOUT
+# WARRANTIES OR CONDITIONS OF ANY KIND, either express or implied. See the
+# License for the specific language governing permissions and limitations
+# under the License.
+"""Real threads and locks, under eventlet and without it.
+
+Cinder runs in one of two modes: under eventlet, where a blocking call in the
+main thread stops every request of the process, and with native threads. The
+calls of librbd block. :func:`in_thread` runs them where they stop nobody.
+
+This is the only file that knows eventlet.
+"""
+
+from collections.abc import Callable
+import functools
+import importlib
+import sys
+from typing import Any
+from typing import ParamSpec
+from typing import TypeVar
+
+P = ParamSpec('P')
+R = TypeVar('R')
+
+
+def under_eventlet() -> bool:
+    """Whether eventlet has replaced the threads of this process."""
+    patcher = sys.modules.get('eventlet.patcher')
+    return patcher is not None and bool(patcher.is_monkey_patched('thread'))
+
+
+def _original(module: str) -> Any:
+    """A module of the standard library as it was before eventlet."""
+    if not under_eventlet():
+        return importlib.import_module(module)
+    from eventlet import patcher
+
+    return patcher.original(module)
+
+
+def lock() -> Any:
+    """A mutex between native threads.
+
+    Under eventlet a patched lock would only order green threads, and those
+    that :func:`in_thread` runs are not green. Hold it for no I/O.
+    """
+    return _original('threading').Lock()
+
+
+def sleep(seconds: float) -> None:
+    """Stops this thread alone, even where eventlet has patched ``time``."""
+    _original('time').sleep(seconds)
+
+
+def in_thread(function: Callable[P, R]) -> Callable[P, R]:
+    """Makes a blocking function stop its caller only.
+
+    Under eventlet it runs in one of the native threads of eventlet's pool
+    (20 by default, shared with all of Cinder's own calls to Ceph), and other
+    green threads go on. In native threads it is called as it is.
+    """
+
+    @functools.wraps(function)
+    def call(*args: P.args, **kwargs: P.kwargs) -> R:
+        if not under_eventlet():
+            return function(*args, **kwargs)
+        from eventlet import tpool
+
+        answer: R = tpool.execute(function, *args, **kwargs)
+        return answer
+
+    return call

@@ -1,0 +1,123 @@
+# Licensed under the Apache License, Version 2.0 (the "License"); you may
+# not use this file except in compliance with the License. You may obtain
+# a copy of the License at
+#
+#      http://www.apache.org/licenses/LICENSE-2.0
+#
+# Unless required by applicable law or agreed to in writing, software
+# distributed under the License is distributed on an "AS IS" BASIS, WITHOUT
+# WARRANTIES OR CONDITIONS OF ANY KIND, either express or implied. See the
+# License for the specific language governing permissions and limitations
+# under the License.
+"""What every ImageBackend keeps. Run on the fake and on the real one.
+
+A subclass gives the fixtures ``backend``; ``image``, an ImageInfo that can
+be cloned; ``content``, its bytes; and ``stored``, which maps each volume's
+name to its bytes as the storage has them now.
+"""
+
+import dataclasses
+
+import pytest
+
+from cinder_cow import errors
+
+NAME = 'volume-of-the-contract'
+BLOCK = 4096
+
+
+class BackendContract:
+    def test_verdict_names_the_parent(self, backend, image, content):
+        verdict = backend.cloneable(image)
+
+        assert verdict
+        assert verdict.parent.ref.image == image.image_id
+        assert verdict.parent.size_bytes == len(content)
+
+    def test_refusal_is_a_false_verdict(self, backend, image):
+        verdict = backend.cloneable(dataclasses.replace(image, locations=()))
+
+        assert not verdict
+        assert verdict.refusals
+
+    def test_clone_has_the_images_bytes(self, backend, image, content, stored):
+        backend.clone(image, NAME)
+
+        assert stored() == {NAME: content}
+
+    def test_clone_with_a_verdict_in_hand(
+        self, backend, image, content, stored
+    ):
+        backend.clone(image, NAME, backend.cloneable(image))
+
+        assert stored() == {NAME: content}
+
+    def test_clone_of_uncloneable_image_is_a_callers_bug(
+        self, backend, image, stored
+    ):
+        queued = dataclasses.replace(image, status='queued')
+
+        with pytest.raises(RuntimeError, match=image.image_id):
+            backend.clone(queued, NAME)
+        assert stored() == {}
+
+    def test_clone_never_replaces(self, backend, image, stored):
+        with backend.open(NAME, BLOCK) as writer:
+            writer.write_at(0, b'D' * BLOCK)
+
+        with pytest.raises(errors.VolumeExists, match=NAME):
+            backend.clone(image, NAME)
+        assert stored() == {NAME: b'D' * BLOCK}
+
+    def test_open_never_replaces(self, backend, image, content, stored):
+        backend.clone(image, NAME)
+
+        with pytest.raises(errors.VolumeExists, match=NAME):
+            backend.open(NAME, BLOCK)
+        assert stored() == {NAME: content}
+
+    def test_written_bytes_arrive_where_they_were_put(self, backend, stored):
+        with backend.open(NAME, 4 * BLOCK) as writer:
+            writer.write_at(3 * BLOCK, b'b' * BLOCK)
+            writer.write_at(0, memoryview(b'a' * BLOCK))
+            writer.flush()
+
+        assert stored() == {
+            NAME: b'a' * BLOCK + bytes(2 * BLOCK) + b'b' * BLOCK
+        }
+
+    def test_zeroed_bytes_read_as_zeros(self, backend, stored):
+        with backend.open(NAME, 3 * BLOCK) as writer:
+            writer.write_at(0, b'a' * 3 * BLOCK)
+            writer.zero_at(BLOCK, BLOCK)
+            writer.flush()
+
+        assert stored() == {NAME: b'a' * BLOCK + bytes(BLOCK) + b'a' * BLOCK}
+
+    def test_writer_closes_twice(self, backend):
+        writer = backend.open(NAME, BLOCK)
+        writer.close()
+        writer.close()
+
+    def test_grow_adds_zeros(self, backend, image, content, stored):
+        backend.clone(image, NAME)
+        backend.grow(NAME, len(content) + BLOCK)
+
+        assert stored() == {NAME: content + bytes(BLOCK)}
+
+    def test_grow_never_shrinks(self, backend, image, content, stored):
+        backend.clone(image, NAME)
+        backend.grow(NAME, len(content) - BLOCK)
+
+        assert stored() == {NAME: content}
+
+    def test_remove_leaves_nothing(self, backend, image, stored):
+        backend.clone(image, NAME)
+        backend.remove(NAME)
+
+        assert stored() == {}
+
+    def test_remove_of_nothing_is_fine(self, backend, stored):
+        backend.remove(NAME)
+
+        assert stored() == {}

@@ -1,0 +1,94 @@
+# Licensed under the Apache License, Version 2.0 (the "License"); you may
+# not use this file except in compliance with the License. You may obtain
+# a copy of the License at
+#
+#      http://www.apache.org/licenses/LICENSE-2.0
+#
+# Unless required by applicable law or agreed to in writing, software
+# distributed under the License is distributed on an "AS IS" BASIS, WITHOUT
+# WARRANTIES OR CONDITIONS OF ANY KIND, either express or implied. See the
+# License for the specific language governing permissions and limitations
+# under the License.
+"""A backend in memory. The contract suite holds it to the real one."""
+
+from cinder_cow import errors
+from cinder_cow import verdict as rules
+from cinder_cow.backends import base
+from cinder_cow.model import Absence
+from cinder_cow.model import Site
+from cinder_cow.model import Snapshot
+
+STRIPE_UNIT = 4 * 2**20
+
+
+class MemoryWriter(base.VolumeWriter):
+    def __init__(self, content):
+        self._content = content
+
+    def write_at(self, offset, data):
+        self._content[offset : offset + len(data)] = data
+
+    def zero_at(self, offset, length):
+        self._content[offset : offset + length] = bytes(length)
+
+    def flush(self):
+        pass
+
+    def close(self):
+        pass
+
+
+class MemoryBackend(base.ImageBackend):
+    """``images`` maps a SnapshotRef to bytes, ``volumes`` a name to bytes.
+
+    ``failing`` names the methods that raise StorageError.
+    """
+
+    def __init__(self, settings):
+        super().__init__(settings)
+        self.fsid = 'fsid-of-memory'
+        self.images = {}
+        self.volumes = {}
+        self.failing = set()
+
+    def cloneable(self, image_info):
+        self._maybe_fail('cloneable')
+        site = Site(self.fsid, self.settings.pool, self.settings.user)
+        sifted = rules.sift(image_info, site)
+        seen = [(ref, self._look(ref)) for ref in sifted.candidates]
+        return rules.judge(sifted, seen, site, clone_v2=False)
+
+    def clone(self, image_info, volume_name, verdict=None):
+        self._maybe_fail('clone')
+        parent = base.parent_of(
+            image_info, verdict or self.cloneable(image_info)
+        )
+        self._make(volume_name, self.images[parent.ref])
+
+    def open(self, volume_name, size_bytes):
+        self._maybe_fail('open')
+        self._make(volume_name, bytes(size_bytes))
+        return MemoryWriter(self.volumes[volume_name])
+
+    def grow(self, volume_name, size_bytes):
+        self._maybe_fail('grow')
+        content = self.volumes[volume_name]
+        content.extend(bytes(max(0, size_bytes - len(content))))
+
+    def remove(self, volume_name):
+        self._maybe_fail('remove')
+        self.volumes.pop(volume_name, None)
+
+    def _look(self, ref):
+        if ref not in self.images:
+            return Absence.NO_IMAGE
+        return Snapshot(ref, len(self.images[ref]), STRIPE_UNIT, True)
+
+    def _make(self, volume_name, content):
+        if volume_name in self.volumes:
+            raise errors.VolumeExists(self.settings.pool, volume_name)
+        self.volumes[volume_name] = bytearray(content)
+
+    def _maybe_fail(self, method):
+        if method in self.failing:
+            raise errors.StorageError(method, OSError('injected'))

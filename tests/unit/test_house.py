@@ -1,0 +1,123 @@
+# Licensed under the Apache License, Version 2.0 (the "License"); you may
+# not use this file except in compliance with the License. You may obtain
+# a copy of the License at
+#
+#      http://www.apache.org/licenses/LICENSE-2.0
+#
+# Unless required by applicable law or agreed to in writing, software
+# distributed under the License is distributed on an "AS IS" BASIS, WITHOUT
+# WARRANTIES OR CONDITIONS OF ANY KIND, either express or implied. See the
+# License for the specific language governing permissions and limitations
+# under the License.
+"""The rules of the house: who may import what, and how large a room is."""
+
+import ast
+import pathlib
+import sys
+
+import pytest
+
+ROOT = pathlib.Path(__file__).parents[2]
+PACKAGE = ROOT / 'cinder_cow'
+FILES = sorted(PACKAGE.rglob('*.py'))
+OURS = [*FILES, *sorted((ROOT / 'tools').rglob('*.py'))]
+
+#: A foreign package, and the only places that may import it.
+DOORS = {
+    'cinder': ('driver.py', 'host.py'),
+    'rbd': ('backends/rbd/', 'sources/rbd.py'),
+    'rados': ('backends/rbd/', 'sources/rbd.py'),
+    'glanceclient': ('sources/glance.py', 'cli/'),
+    'eventlet': ('native.py',),
+}
+#: Files that use the standard library and each other alone.
+PURE = ('model.py', 'errors.py', 'location.py', 'verdict.py', 'plan.py')
+#: From the roof down: a file imports only from its own floor or below.
+FLOORS = (
+    ('driver.py',),
+    ('host.py',),
+    ('execute.py',),
+    ('backends/rbd/',),
+    ('backends/',),
+    ('plan.py', 'verdict.py'),
+    ('location.py', 'native.py', 'opts.py'),
+    ('model.py', 'errors.py', '__init__.py'),
+)
+
+
+def imports(path):
+    """The dotted names that a file imports, wherever in it."""
+    for node in ast.walk(ast.parse(path.read_text())):
+        if isinstance(node, ast.Import):
+            yield from (alias.name for alias in node.names)
+        elif isinstance(node, ast.ImportFrom):
+            assert node.level == 0, f'{path}: relative import'
+            for alias in node.names:
+                yield f'{node.module}.{alias.name}'
+
+
+def place(path):
+    return path.relative_to(PACKAGE).as_posix()
+
+
+def floor(where):
+    for number, rooms in enumerate(FLOORS):
+        if where.startswith(rooms):
+            return number
+    raise AssertionError(f'{where} stands on no floor: add it to FLOORS')
+
+
+def room(name):
+    """The file that a dotted name of ours lies in."""
+    parts = name.split('.')[1:]
+    while parts:
+        stem = PACKAGE.joinpath(*parts)
+        if stem.with_suffix('.py').exists():
+            return place(stem.with_suffix('.py'))
+        if (stem / '__init__.py').exists():
+            return place(stem / '__init__.py')
+        parts.pop()
+    return '__init__.py'
+
+
+@pytest.mark.parametrize('path', FILES, ids=place)
+def test_foreign_packages_come_in_by_their_own_door(path):
+    for name in imports(path):
+        doors = DOORS.get(name.split('.')[0])
+        assert doors is None or place(path).startswith(doors), name
+
+
+@pytest.mark.parametrize('name', PURE)
+def test_pure_files_use_the_standard_library_alone(name):
+    for imported in imports(PACKAGE / name):
+        top = imported.split('.')[0]
+        if top == 'cinder_cow':
+            assert room(imported) in PURE, imported
+        else:
+            assert top in sys.stdlib_module_names, imported
+
+
+@pytest.mark.parametrize('path', FILES, ids=place)
+def test_arrows_point_down(path):
+    for name in imports(path):
+        if name.startswith('cinder_cow'):
+            assert floor(room(name)) >= floor(place(path)), name
+
+
+@pytest.mark.parametrize('path', OURS, ids=lambda p: str(p.relative_to(ROOT)))
+def test_rooms_keep_their_size(path):
+    text = path.read_text()
+    limit = 200 if path.name == 'driver.py' else 400
+    assert len(text.splitlines()) <= limit
+    for node in ast.walk(ast.parse(text)):
+        if isinstance(node, ast.FunctionDef):
+            size = node.end_lineno - node.lineno + 1
+            assert size <= 40, f'{node.name}: {size} lines'
+
+
+def test_every_source_file_carries_the_licence():
+    tests = sorted((ROOT / 'tests').rglob('*.py'))
+    scripts = sorted((ROOT / 'tools').rglob('*.sh'))
+    for path in (*OURS, *tests, *scripts):
+        text = path.read_text()
+        assert not text or 'Apache License, Version 2.0' in text, path

@@ -1,0 +1,116 @@
+# Licensed under the Apache License, Version 2.0 (the "License"); you may
+# not use this file except in compliance with the License. You may obtain
+# a copy of the License at
+#
+#      http://www.apache.org/licenses/LICENSE-2.0
+#
+# Unless required by applicable law or agreed to in writing, software
+# distributed under the License is distributed on an "AS IS" BASIS, WITHOUT
+# WARRANTIES OR CONDITIONS OF ANY KIND, either express or implied. See the
+# License for the specific language governing permissions and limitations
+# under the License.
+"""Each case runs in a process of its own: patching cannot be undone."""
+
+import subprocess
+import sys
+import textwrap
+
+import pytest
+
+pytest.importorskip('eventlet', reason='comes with Cinder')
+
+PATCH = 'import eventlet; eventlet.monkey_patch()\n'
+TICKS = """
+    import threading, time
+    from cinder_cow import native
+
+    ticks = 0
+
+    def tick():
+        global ticks
+        for _ in range(20):
+            time.sleep(0.01)
+            ticks += 1
+
+    @native.in_thread
+    def block():
+        # As librbd does: asleep in C, with nothing that eventlet could hook.
+        native.sleep(0.5)
+        return threading.get_ident()
+
+    ticker = threading.Thread(target=tick)
+    ticker.start()
+    block()
+    print(ticks, native.under_eventlet())
+"""
+
+
+def output(code):
+    done = subprocess.run(
+        [sys.executable, '-W', 'ignore', '-c', textwrap.dedent(code)],
+        capture_output=True,
+        text=True,
+        timeout=60,
+        check=False,
+    )
+    assert done.returncode == 0, done.stderr
+    return done.stdout.split()
+
+
+def test_green_threads_go_on_while_a_call_blocks():
+    assert output(PATCH + textwrap.dedent(TICKS)) == ['20', 'True']
+
+
+def test_native_threads_go_on_while_a_call_blocks():
+    assert output(TICKS) == ['20', 'False']
+
+
+def test_a_call_that_is_not_sent_to_a_thread_does_stop_green_threads():
+    # Proof that the test above can fail.
+    blocking = textwrap.dedent(TICKS).replace('@native.in_thread\n', '')
+
+    ticks, _ = output(PATCH + blocking)
+
+    assert int(ticks) < 5
+
+
+@pytest.mark.parametrize('patch', [PATCH, ''])
+def test_lock_orders_native_threads(patch):
+    code = """
+    from cinder_cow import native
+
+    threading = native._original('threading')
+    lock = native.lock()
+    count = 0
+
+    def add():
+        global count
+        for _ in range(200):
+            with lock:
+                seen = count
+                native.sleep(0)
+                count = seen + 1
+
+    threads = [threading.Thread(target=add) for _ in range(8)]
+    [t.start() for t in threads]
+    [t.join() for t in threads]
+    print(count)
+    """
+    assert output(patch + textwrap.dedent(code)) == ['1600']
+
+
+@pytest.mark.parametrize('patch', [PATCH, ''])
+def test_error_of_the_call_reaches_the_caller(patch):
+    code = """
+    from cinder_cow import native
+
+    @native.in_thread
+    def fail():
+        raise ValueError('as it was')
+
+    try:
+        fail()
+    except ValueError as exc:
+        print(exc)
+    """
+    assert output(patch + textwrap.dedent(code)) == ['as', 'it', 'was']
