@@ -1,0 +1,72 @@
+# Licensed under the Apache License, Version 2.0 (the "License"); you may
+# not use this file except in compliance with the License. You may obtain
+# a copy of the License at
+#
+#      http://www.apache.org/licenses/LICENSE-2.0
+#
+# Unless required by applicable law or agreed to in writing, software
+# distributed under the License is distributed on an "AS IS" BASIS, WITHOUT
+# WARRANTIES OR CONDITIONS OF ANY KIND, either express or implied. See the
+# License for the specific language governing permissions and limitations
+# under the License.
+import pytest
+
+# A missing binding fails these tests: they are what it is needed for.
+from sandbox.ceph import Cluster
+from tests.ceph.lab import Lab
+
+CINDER_CAPS = {
+    'mon': 'profile rbd',
+    'osd': 'profile rbd pool=volumes, profile rbd-read-only pool=images,'
+    ' profile rbd-read-only pool=gold',
+    'mgr': 'profile rbd pool=volumes',
+}
+BLIND_CAPS = {**CINDER_CAPS, 'osd': 'profile rbd pool=volumes'}
+
+
+def _cluster(folder, clone_format):
+    cluster = Cluster(folder, clone_format=clone_format)
+    with cluster:
+        for pool in ('volumes', 'images', 'gold'):
+            cluster.create_pool(pool)
+        cluster.create_user('cinder', **CINDER_CAPS)
+        cluster.create_user('blind', **BLIND_CAPS)
+        lab = Lab(cluster)
+        try:
+            yield lab
+        finally:
+            lab.close()
+
+
+@pytest.fixture(scope='session')
+def clone_v2_lab(tmp_path_factory):
+    yield from _cluster(tmp_path_factory.mktemp('v2'), clone_format=2)
+
+
+@pytest.fixture(scope='session')
+def clone_v1_lab(tmp_path_factory):
+    yield from _cluster(tmp_path_factory.mktemp('v1'), clone_format=1)
+
+
+def _swept(lab):
+    try:
+        yield lab
+    finally:
+        lab.sweep()
+
+
+@pytest.fixture
+def lab(clone_v2_lab):
+    """A cluster whose clones have format 2."""
+    yield from _swept(clone_v2_lab)
+
+
+@pytest.fixture
+def old_lab(clone_v1_lab):
+    """Another cluster, whose clones have format 1."""
+    yield from _swept(clone_v1_lab)
+
+
+@pytest.fixture(params=['lab', 'old_lab'])
+def either_lab(request):
+    return request.getfixturevalue(request.param)

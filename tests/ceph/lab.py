@@ -1,0 +1,132 @@
+# Licensed under the Apache License, Version 2.0 (the "License"); you may
+# not use this file except in compliance with the License. You may obtain
+# a copy of the License at
+#
+#      http://www.apache.org/licenses/LICENSE-2.0
+#
+# Unless required by applicable law or agreed to in writing, software
+# distributed under the License is distributed on an "AS IS" BASIS, WITHOUT
+# WARRANTIES OR CONDITIONS OF ANY KIND, either express or implied. See the
+# License for the specific language governing permissions and limitations
+# under the License.
+"""Images and volumes of one real cluster, for a test to make and look at."""
+
+import contextlib
+import uuid
+
+import rados
+import rbd
+
+from cinder_cow.backends.base import Settings
+from cinder_cow.backends.rbd import RbdBackend
+from cinder_cow.model import ImageInfo
+
+MIB = 2**20
+GLANCE_ORDER = 23  # Glance's objects have 8 MiB, Cinder's 4
+
+
+class Lab:
+    """One cluster, seen with client.admin's eyes."""
+
+    def __init__(self, cluster):
+        self.cluster = cluster
+        self.fsid = cluster.fsid
+        self.conf = str(cluster.conf)
+        self.rados = rados.Rados(rados_id='admin', conffile=self.conf)
+        self.rados.connect()
+
+    def close(self):
+        self.rados.shutdown()
+
+    def settings(self, **changed):
+        known = {
+            'cluster_name': 'ceph',
+            'conf_path': self.conf,
+            'user': 'cinder',
+            'pool': 'volumes',
+            'object_bytes': 4 * MIB,
+        }
+        return Settings(**{**known, **changed})
+
+    def backend(self, **changed):
+        return RbdBackend(self.settings(**changed))
+
+    def image(
+        self,
+        content,
+        pool='images',
+        name=None,
+        snapshot='snap',
+        protect=True,
+        order=GLANCE_ORDER,
+    ):
+        """An image as Glance would have stored it."""
+        image_id = str(uuid.uuid4())
+        name = name or image_id
+        with self.rados.open_ioctx(pool) as ioctx:
+            rbd.RBD().create(
+                ioctx, name, len(content), order=order, old_format=False
+            )
+            with rbd.Image(ioctx, name) as image:
+                image.write(content, 0)
+                image.create_snap(snapshot)
+                if protect:
+                    image.protect_snap(snapshot)
+        return ImageInfo(
+            image_id,
+            'active',
+            'raw',
+            'bare',
+            len(content),
+            (f'rbd://{self.fsid}/{pool}/{name}/{snapshot}',),
+        )
+
+    def names(self, pool='volumes'):
+        with self.rados.open_ioctx(pool) as ioctx:
+            return rbd.RBD().list(ioctx)
+
+    def stored(self, pool='volumes'):
+        """Every volume's bytes, by its name."""
+        with self.rados.open_ioctx(pool) as ioctx:
+            contents = {}
+            for name in rbd.RBD().list(ioctx):
+                with rbd.Image(ioctx, name, read_only=True) as image:
+                    contents[name] = image.read(0, image.size())
+            return contents
+
+    def data_objects(self, pool='volumes'):
+        """Names of the objects that hold data of any image in the pool."""
+        with self.rados.open_ioctx(pool) as ioctx:
+            keys = (each.key for each in ioctx.list_objects())
+            return [key for key in keys if key.startswith('rbd_data.')]
+
+    def leftovers(self, pool='volumes'):
+        """What is in the pool beside what an empty pool of RBD has."""
+        own = {'rbd_directory', 'rbd_info', 'rbd_children', 'rbd_trash'}
+        own |= {'rbd_mirroring', 'rbd_mirror_leader', 'rbd_task'}
+        with self.rados.open_ioctx(pool) as ioctx:
+            return sorted({each.key for each in ioctx.list_objects()} - own)
+
+    @contextlib.contextmanager
+    def opened(self, name, pool='volumes'):
+        with (
+            self.rados.open_ioctx(pool) as ioctx,
+            rbd.Image(ioctx, name, read_only=True) as image,
+        ):
+            yield image
+
+    def sweep(self):
+        """Removes all volumes, then all images."""
+        for pool in ('volumes', 'images', 'gold'):
+            with self.rados.open_ioctx(pool) as ioctx:
+                for name in rbd.RBD().list(ioctx):
+                    self._remove(ioctx, name)
+
+    @staticmethod
+    def _remove(ioctx, name):
+        with rbd.Image(ioctx, name) as image:
+            for snap in list(image.list_snaps()):
+                if image.is_protected_snap(snap['name']):
+                    image.unprotect_snap(snap['name'])
+                image.remove_snap(snap['name'])
+        rbd.RBD().remove(ioctx, name)

@@ -1,0 +1,136 @@
+# Licensed under the Apache License, Version 2.0 (the "License"); you may
+# not use this file except in compliance with the License. You may obtain
+# a copy of the License at
+#
+#      http://www.apache.org/licenses/LICENSE-2.0
+#
+# Unless required by applicable law or agreed to in writing, software
+# distributed under the License is distributed on an "AS IS" BASIS, WITHOUT
+# WARRANTIES OR CONDITIONS OF ANY KIND, either express or implied. See the
+# License for the specific language governing permissions and limitations
+# under the License.
+import concurrent.futures
+
+import pytest
+import rbd
+
+from cinder_cow import execute
+from cinder_cow import plan
+from cinder_cow.backends.rbd.connection import connected
+from cinder_cow.model import Target
+from tests.ceph.lab import MIB
+
+CONTENT = b'D0D-' * MIB  # 4 MiB
+
+
+def make(lab, image, size_bytes, backend=None, name='volume-1'):
+    """The volume, by the way that the driver goes."""
+    backend = backend or lab.backend()
+    target = Target(name.removeprefix('volume-'), name, size_bytes)
+    chosen = plan.choose(image, target, backend.cloneable(image))
+    return execute.run(chosen, image, target, backend, lambda: None)
+
+
+def test_volume_is_a_clone_of_glances_snapshot(either_lab):
+    image = either_lab.image(CONTENT)
+
+    make(either_lab, image, len(CONTENT))
+
+    with either_lab.opened('volume-1') as volume:
+        parent = volume.get_parent_image_spec()
+    assert parent['pool_name'] == 'images'
+    assert parent['image_name'] == image.image_id
+    assert parent['snap_name'] == 'snap'
+
+
+def test_volume_reads_as_the_image_and_zeros_beyond(either_lab):
+    image = either_lab.image(CONTENT)
+
+    make(either_lab, image, 6 * MIB)
+
+    grown = CONTENT + bytes(2 * MIB)
+    assert either_lab.stored() == {'volume-1': grown}
+
+
+def test_volume_uses_no_space_of_its_own(either_lab):
+    make(either_lab, either_lab.image(CONTENT), 6 * MIB)
+
+    assert either_lab.data_objects() == []
+
+
+def test_writing_to_the_volume_leaves_the_image_alone(either_lab):
+    image = either_lab.image(CONTENT)
+    make(either_lab, image, len(CONTENT))
+
+    with (
+        either_lab.rados.open_ioctx('volumes') as ioctx,
+        rbd.Image(ioctx, 'volume-1') as volume,
+    ):
+        volume.write(b'x' * 512, 0)
+
+    assert either_lab.stored('images') == {image.image_id: CONTENT}
+    assert either_lab.stored()['volume-1'] == b'x' * 512 + CONTENT[512:]
+
+
+@pytest.mark.parametrize(
+    ('image_order', 'object_bytes', 'order'),
+    [(23, 4 * MIB, 23), (22, 4 * MIB, 22), (20, 4 * MIB, 22)],
+)
+def test_order_is_the_larger_of_the_images_and_cinders(
+    lab, image_order, object_bytes, order
+):
+    image = lab.image(CONTENT, order=image_order)
+
+    make(lab, image, 6 * MIB, lab.backend(object_bytes=object_bytes))
+
+    with lab.opened('volume-1') as volume:
+        assert volume.stat()['order'] == order
+    assert lab.stored() == {'volume-1': CONTENT + bytes(2 * MIB)}
+
+
+def test_features_are_those_that_ceph_conf_asks_for(lab):
+    make(lab, lab.image(CONTENT), len(CONTENT))
+
+    wanted = int(lab.rados.conf_get('rbd_default_features'))
+    with lab.opened('volume-1') as volume:
+        assert volume.features() & wanted == wanted
+
+
+def test_iso_is_cloned_too(lab):
+    image = lab.image(CONTENT)
+
+    result = make(lab, image, len(CONTENT))
+
+    assert result.parent.image == image.image_id
+
+
+def test_sixteen_at_once_from_one_image(either_lab):
+    image = either_lab.image(CONTENT)
+    backend = either_lab.backend()
+    names = [f'volume-{number}' for number in range(16)]
+
+    with concurrent.futures.ThreadPoolExecutor(16) as pool:
+        list(
+            pool.map(
+                lambda name: make(either_lab, image, 5 * MIB, backend, name),
+                names,
+            )
+        )
+
+    volume = CONTENT + bytes(MIB)
+    assert either_lab.stored() == dict.fromkeys(names, volume)
+    assert either_lab.data_objects() == []
+
+
+def test_a_clone_waits_for_no_other(lab):
+    # A lock around the use of the connection would stop the clone for ever.
+    backend = lab.backend()
+    image = lab.image(CONTENT)
+
+    with (
+        connected(backend.settings),
+        concurrent.futures.ThreadPoolExecutor(1) as pool,
+    ):
+        pool.submit(make, lab, image, len(CONTENT), backend).result(60)
+
+    assert lab.names() == ['volume-1']

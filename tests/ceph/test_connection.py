@@ -1,0 +1,131 @@
+# Licensed under the Apache License, Version 2.0 (the "License"); you may
+# not use this file except in compliance with the License. You may obtain
+# a copy of the License at
+#
+#      http://www.apache.org/licenses/LICENSE-2.0
+#
+# Unless required by applicable law or agreed to in writing, software
+# distributed under the License is distributed on an "AS IS" BASIS, WITHOUT
+# WARRANTIES OR CONDITIONS OF ANY KIND, either express or implied. See the
+# License for the specific language governing permissions and limitations
+# under the License.
+import concurrent.futures
+import os
+import time
+
+import pytest
+
+from cinder_cow import errors
+from cinder_cow.backends.rbd import connection
+from cinder_cow.backends.rbd.connection import connected
+
+CONTENT = b'D0D-' * 1024
+
+
+@pytest.fixture(autouse=True)
+def unconnected():
+    """Each test starts without a kept connection, and leaves none."""
+    connection.shut_down()
+    yield
+    connection.shut_down()
+
+
+def client_id(settings):
+    with connected(settings) as held:
+        return held.cluster.get_instance_id()
+
+
+def test_connection_is_kept(lab):
+    assert client_id(lab.settings()) == client_id(lab.settings())
+
+
+def test_all_threads_share_one(lab):
+    with concurrent.futures.ThreadPoolExecutor(16) as pool:
+        ids = list(pool.map(client_id, [lab.settings()] * 64))
+
+    assert len(set(ids)) == 1
+
+
+def test_users_have_their_own(lab):
+    blind = lab.settings(user='blind')
+
+    assert client_id(lab.settings()) != client_id(blind)
+
+
+def test_lost_connection_is_opened_again(lab):
+    image = lab.image(CONTENT)
+    backend = lab.backend()
+    assert backend.cloneable(image)
+    with connected(backend.settings) as held:
+        address = held.cluster.get_addrs()
+        lost = held.cluster.get_instance_id()
+    lab.cluster.ceph('osd', 'blocklist', 'add', _first(address))
+    lab.rados.wait_for_latest_osdmap()
+    time.sleep(1)  # for the other client to hear of it, too
+
+    assert backend.cloneable(image)
+
+    assert client_id(backend.settings) != lost
+    backend.clone(image, 'volume-1')
+    assert lab.stored() == {'volume-1': CONTENT}
+
+
+def _first(addresses):
+    """`v2:127.0.0.1:0/42` out of what librados says of itself."""
+    return addresses.strip('[]').split(',')[0].removeprefix('v2:')
+
+
+def test_broken_connection_is_shut_down_by_its_last_user(lab):
+    settings = lab.settings()
+    with connected(settings) as held:
+        with pytest.raises(errors.ConnectionLost), connected(settings):
+            raise errors.ConnectionLost('test', OSError())
+        # Ours still works, and newcomers get another.
+        held.cluster.get_cluster_stats()
+        assert client_id(settings) != held.cluster.get_instance_id()
+    assert held.cluster.state == 'shutdown'
+
+
+def test_forked_child_opens_its_own(lab):
+    here = client_id(lab.settings())
+    reading, writing = os.pipe()
+    child = os.fork()
+    if child == 0:
+        os.write(writing, str(client_id(lab.settings())).encode())
+        os._exit(0)
+    os.waitpid(child, 0)
+
+    there = int(os.read(reading, 64))
+    assert there != here
+    assert client_id(lab.settings()) == here
+
+
+def test_unreachable_cluster_is_an_error_and_no_refusal(lab, tmp_path):
+    conf = tmp_path / 'ceph.conf'
+    conf.write_text(
+        lab.cluster.conf.read_text().replace(str(lab.cluster.port()), '1')
+    )
+    backend = lab.backend(
+        conf_path=str(conf),
+        timeout_seconds=1,
+        connect_attempts=2,
+        connect_interval_seconds=0,
+    )
+
+    with pytest.raises(errors.StorageUnreachable) as caught:
+        backend.cloneable(lab.image(CONTENT))
+
+    assert str(conf) in str(caught.value)
+    assert 'client.cinder' in str(caught.value)
+
+
+@pytest.mark.parametrize(
+    'changed', [{'conf_path': '/nowhere.conf'}, {'user': 'nobody'}]
+)
+def test_wrong_conf_or_user_fails_at_once(lab, changed):
+    backend = lab.backend(**changed, connect_interval_seconds=3600)
+
+    with pytest.raises(errors.StorageUnreachable) as caught:
+        backend.cloneable(lab.image(CONTENT))
+
+    assert next(iter(changed.values())) in str(caught.value)

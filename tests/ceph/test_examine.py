@@ -1,0 +1,60 @@
+# Licensed under the Apache License, Version 2.0 (the "License"); you may
+# not use this file except in compliance with the License. You may obtain
+# a copy of the License at
+#
+#      http://www.apache.org/licenses/LICENSE-2.0
+#
+# Unless required by applicable law or agreed to in writing, software
+# distributed under the License is distributed on an "AS IS" BASIS, WITHOUT
+# WARRANTIES OR CONDITIONS OF ANY KIND, either express or implied. See the
+# License for the specific language governing permissions and limitations
+# under the License.
+from cinder_cow.model import SnapshotRef
+
+
+def answers(backend, *refs):
+    return {
+        finding.question: (finding.ok, str(finding))
+        for finding in backend.findings(refs)
+    }
+
+
+def ref(lab, pool='images'):
+    return SnapshotRef(lab.fsid, pool, 'i-1', 'snap')
+
+
+def test_pool_that_can_be_read(lab):
+    (ok, _), *_rest = answers(lab.backend(), ref(lab)).values()
+
+    assert ok is True
+
+
+def test_pool_that_cannot_be_read_comes_with_the_remedy(lab):
+    found = answers(lab.backend(user='blind'), ref(lab))
+
+    ok, text = found['May client.blind read the image pool images']
+    assert ok is False
+    assert 'ceph auth caps client.blind' in text
+
+
+def test_pool_that_is_not_there_is_a_wrong_option(lab):
+    found = answers(lab.backend(image_pools=('imgaes',)), ref(lab))
+
+    ok, text = found['May client.cinder read the image pool imgaes']
+    assert ok is False
+    assert 'cow_image_pools' in text
+
+
+def test_images_of_another_cluster_are_no_pools_of_ours(lab, old_lab):
+    found = answers(lab.backend(), ref(old_lab, pool='elsewhere'))
+
+    assert list(found) == ['Are clones made in format 2']
+
+
+def test_clone_format(lab, old_lab):
+    question = 'Are clones made in format 2'
+
+    assert answers(lab.backend())[question][0] is True
+    ok, text = answers(old_lab.backend())[question]
+    assert ok is False
+    assert 'ceph osd set-require-min-compat-client mimic' in text

@@ -1,0 +1,125 @@
+# Licensed under the Apache License, Version 2.0 (the "License"); you may
+# not use this file except in compliance with the License. You may obtain
+# a copy of the License at
+#
+#      http://www.apache.org/licenses/LICENSE-2.0
+#
+# Unless required by applicable law or agreed to in writing, software
+# distributed under the License is distributed on an "AS IS" BASIS, WITHOUT
+# WARRANTIES OR CONDITIONS OF ANY KIND, either express or implied. See the
+# License for the specific language governing permissions and limitations
+# under the License.
+"""Whatever fails, the pool is as empty as before and the error is true."""
+
+import dataclasses
+
+import pytest
+
+from cinder_cow import errors
+from cinder_cow import execute
+from cinder_cow import plan
+from cinder_cow.backends.rbd import RbdBackend
+from cinder_cow.model import Clone
+from cinder_cow.model import Target
+from tests.ceph.lab import MIB
+
+CONTENT = b'D0D-' * 2**18  # 1 MiB
+TARGET = Target('1', 'volume-1', 2 * MIB)
+
+
+class Failing(RbdBackend):
+    """Fails in one method, after the real one has done its work."""
+
+    failing = ''
+
+    def grow(self, volume_name, size_bytes):
+        super().grow(volume_name, size_bytes)
+        if self.failing == 'grow':
+            raise errors.StorageError('grow', OSError('injected'))
+
+
+def nothing():
+    pass
+
+
+def run(backend, image, finish=nothing):
+    parent = backend.cloneable(image).parent
+    chosen = Clone(parent, TARGET.size_bytes)
+    return execute.run(chosen, image, TARGET, backend, finish)
+
+
+def test_failed_grow(either_lab):
+    backend = Failing(either_lab.settings())
+    backend.failing = 'grow'
+
+    with pytest.raises(errors.StorageError, match='Could not grow'):
+        run(backend, either_lab.image(CONTENT))
+    assert either_lab.leftovers() == []
+
+
+def test_failed_finish(either_lab):
+    def finish():
+        assert either_lab.names() == ['volume-1']
+        raise LookupError('no such QoS')
+
+    with pytest.raises(LookupError, match='no such QoS'):
+        run(either_lab.backend(), either_lab.image(CONTENT), finish)
+    assert either_lab.leftovers() == []
+
+
+def test_failed_clone_names_what_failed(either_lab):
+    image = either_lab.image(CONTENT)
+    backend = either_lab.backend()
+    verdict = backend.cloneable(image)
+    either_lab.sweep()  # the image goes between the verdict and the clone
+
+    with pytest.raises(errors.StorageError) as caught:
+        execute.run(
+            Clone(verdict.parent, TARGET.size_bytes),
+            image,
+            TARGET,
+            backend,
+            nothing,
+        )
+
+    assert f'clone images/{image.image_id}@snap' in str(caught.value)
+    assert either_lab.leftovers() == []
+
+
+def test_volume_that_was_there_before_survives(either_lab):
+    image = either_lab.image(CONTENT)
+    either_lab.backend().clone(image, TARGET.volume_name)
+    before = either_lab.leftovers()
+
+    with pytest.raises(errors.VolumeExists, match='volumes/volume-1'):
+        run(either_lab.backend(), image)
+    assert either_lab.leftovers() == before
+    assert either_lab.stored() == {'volume-1': CONTENT}
+
+
+def test_pool_of_the_volumes_that_is_not_there(lab):
+    image = lab.image(CONTENT)
+    backend = lab.backend(pool='nowhere')
+
+    with pytest.raises(errors.StorageError, match='nowhere/volume-1'):
+        run(backend, image)
+
+
+def test_user_who_may_not_write(lab):
+    lab.cluster.create_user(
+        'reader', mon='profile rbd', osd='profile rbd-read-only'
+    )
+    image = lab.image(CONTENT)
+
+    with pytest.raises(errors.StorageError, match='clone images/'):
+        run(lab.backend(user='reader'), image)
+    assert lab.leftovers() == []
+
+
+def test_verdict_on_an_image_larger_than_the_volume_makes_nothing(lab):
+    image = lab.image(CONTENT)
+    small = dataclasses.replace(TARGET, size_bytes=len(CONTENT) - 1)
+
+    with pytest.raises(errors.ImageTooBig):
+        plan.choose(image, small, lab.backend().cloneable(image))
+    assert lab.leftovers() == []

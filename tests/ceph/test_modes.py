@@ -1,0 +1,91 @@
+# Licensed under the Apache License, Version 2.0 (the "License"); you may
+# not use this file except in compliance with the License. You may obtain
+# a copy of the License at
+#
+#      http://www.apache.org/licenses/LICENSE-2.0
+#
+# Unless required by applicable law or agreed to in writing, software
+# distributed under the License is distributed on an "AS IS" BASIS, WITHOUT
+# WARRANTIES OR CONDITIONS OF ANY KIND, either express or implied. See the
+# License for the specific language governing permissions and limitations
+# under the License.
+"""A long call of librbd stops nobody, in either of Cinder's modes.
+
+Each case is a process of its own. The OSD is stopped (SIGSTOP) while the
+clone is made, so that librbd truly blocks.
+"""
+
+import dataclasses
+import json
+import os
+import signal
+import subprocess
+import sys
+import textwrap
+
+import pytest
+
+CONTENT = b'D0D-' * 1024
+SECONDS = 2
+CLONE = """
+    import json, os, signal, sys, threading, time
+    from cinder_cow.backends.base import Settings
+    from cinder_cow.backends.rbd import RbdBackend
+    from cinder_cow.model import ImageInfo
+
+    settings, image, osd, seconds = json.loads(sys.stdin.read())
+    image['locations'] = tuple(image['locations'])
+    settings['image_pools'] = tuple(settings['image_pools'])
+    backend = RbdBackend(Settings(**settings))
+    image = ImageInfo(**image)
+    backend.cloneable(image)  # connected
+
+    ticks = 0
+
+    def tick():
+        global ticks
+        until = time.monotonic() + seconds
+        while time.monotonic() < until:
+            time.sleep(0.01)
+            ticks += 1
+        os.kill(osd, signal.SIGCONT)
+
+    os.kill(osd, signal.SIGSTOP)
+    ticker = threading.Thread(target=tick)
+    ticker.start()
+    started = time.monotonic()
+    backend.clone(image, 'volume-1')
+    print(json.dumps([ticks, time.monotonic() - started]))
+"""
+
+
+@pytest.mark.parametrize(
+    'patch', ['import eventlet; eventlet.monkey_patch()\n', '']
+)
+def test_others_go_on_while_librbd_blocks(lab, patch):
+    image = lab.image(CONTENT)
+    osd = lab.cluster.pid('osd')
+    facts = [
+        dataclasses.asdict(lab.settings()),
+        dataclasses.asdict(image),
+        osd,
+        SECONDS,
+    ]
+    try:
+        done = subprocess.run(
+            [sys.executable, '-W', 'ignore', '-c']
+            + [patch + textwrap.dedent(CLONE)],
+            input=json.dumps(facts),
+            capture_output=True,
+            text=True,
+            timeout=120,
+            check=False,
+        )
+    finally:
+        os.kill(osd, signal.SIGCONT)
+
+    assert done.returncode == 0, done.stderr
+    ticks, seconds = json.loads(done.stdout)
+    assert seconds >= SECONDS * 0.9, 'the clone did not block'
+    assert ticks > 20, 'the clone stopped the others'
+    assert lab.stored() == {'volume-1': CONTENT}
