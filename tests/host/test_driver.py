@@ -1,0 +1,104 @@
+# Licensed under the Apache License, Version 2.0 (the "License"); you may
+# not use this file except in compliance with the License. You may obtain
+# a copy of the License at
+#
+#      http://www.apache.org/licenses/LICENSE-2.0
+#
+# Unless required by applicable law or agreed to in writing, software
+# distributed under the License is distributed on an "AS IS" BASIS, WITHOUT
+# WARRANTIES OR CONDITIONS OF ANY KIND, either express or implied. See the
+# License for the specific language governing permissions and limitations
+# under the License.
+import logging
+
+from cinder import exception
+from cinder.image import glance
+from cinder.volume.drivers import rbd
+from keystoneauth1 import loading
+from oslo_config import cfg
+import pytest
+
+from cinder_cow import driver
+from cinder_cow import host
+from cinder_cow import opts
+
+CONF = cfg.CONF
+
+
+def test_our_options_stand_beside_upstreams():
+    options = driver.CowRBDDriver.get_driver_options()
+
+    assert set(opts.OPTS) < set(options)
+    assert set(rbd.RBDDriver.get_driver_options()) < set(options)
+
+
+def test_hooks_answer_on_the_driver_itself(hosted, image_meta, image_location):
+    image = host.image_info(image_meta, image_location)
+
+    assert hosted.cloneable(image)
+    hosted.clone(image, 'volume-by-hook')
+
+    assert list(hosted.memory.volumes) == ['volume-by-hook']
+
+
+def test_missing_bindings_are_named_at_start_up(hosted, context):
+    hosted.rados = None
+
+    with pytest.raises(
+        exception.VolumeBackendAPIException, match='python3-rados'
+    ):
+        hosted.do_setup(context)
+
+
+def test_self_test_without_a_glance_section_names_it(cinder):
+    finding, examples = host.glance_finding()
+
+    assert finding.ok is False
+    assert '[glance] section' in finding.answer
+    assert examples == []
+
+
+@pytest.fixture
+def unreachable_keystone(cinder):
+    password = loading.get_auth_plugin_conf_options('password')
+    CONF.register_opts(password, group='glance')
+    wanted = {
+        'auth_type': 'password',
+        'auth_url': 'http://127.0.0.1:1/v3',
+        'username': 'glance',
+        'password': 'secret-of-glance',
+    }
+    for name, value in wanted.items():
+        CONF.set_override(name, value, group=glance.GLANCE_GROUP)
+    yield
+    for name in wanted:
+        CONF.clear_override(name, group=glance.GLANCE_GROUP)
+
+
+def test_self_test_goes_on_when_keystone_is_down(unreachable_keystone):
+    finding, examples = host.glance_finding()
+
+    assert finding.ok is None
+    assert '127.0.0.1:1' in finding.answer
+    assert 'secret-of-glance' not in str(finding)
+    assert examples == []
+
+
+@pytest.mark.parametrize(
+    ('images', 'urls', 'ok'), [(0, 0, None), (3, 4, True), (3, 0, False)]
+)
+def test_self_test_tells_hidden_locations_from_no_images(images, urls, ok):
+    assert host._shown('Question', images, urls).ok is ok
+
+
+def test_findings_that_are_bad_are_warnings(caplog):
+    caplog.set_level(logging.INFO)
+    for ok in (True, None, False):
+        host.report_finding(host.Finding('Q', ok, 'A', 'remedy'))
+
+    assert [r.levelno for r in caplog.records] == [
+        logging.INFO,
+        logging.INFO,
+        logging.WARNING,
+    ]
+    assert 'Q: A. remedy' in caplog.text

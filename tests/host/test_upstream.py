@@ -1,0 +1,104 @@
+# Licensed under the Apache License, Version 2.0 (the "License"); you may
+# not use this file except in compliance with the License. You may obtain
+# a copy of the License at
+#
+#      http://www.apache.org/licenses/LICENSE-2.0
+#
+# Unless required by applicable law or agreed to in writing, software
+# distributed under the License is distributed on an "AS IS" BASIS, WITHOUT
+# WARRANTIES OR CONDITIONS OF ANY KIND, either express or implied. See the
+# License for the specific language governing permissions and limitations
+# under the License.
+"""What we rely on of Cinder is still there, with the same parameters."""
+
+import inspect
+
+from cinder import interface
+from cinder.interface import volume_driver
+from cinder.volume.drivers import rbd
+from cinder.volume.flows.manager import create_volume
+import pytest
+
+from cinder_cow import driver
+from cinder_cow import host
+
+OVERRIDES = [
+    name
+    for name, member in vars(driver.CowRBDDriver).items()
+    if callable(getattr(driver.CowRBDDriver, name))
+    and hasattr(rbd.RBDDriver, name)
+    and name != '__init__'
+    and not isinstance(member, type)
+]
+
+
+def parameters(function):
+    return tuple(inspect.signature(function).parameters)
+
+
+def test_there_are_overrides_to_compare():
+    assert set(OVERRIDES) >= {'clone_image', 'do_setup'}
+
+
+@pytest.mark.parametrize('name', OVERRIDES)
+def test_override_takes_what_upstream_takes(name):
+    ours = getattr(driver.CowRBDDriver, name)
+
+    assert parameters(ours) == parameters(getattr(rbd.RBDDriver, name))
+
+
+def test_clone_image_takes_what_the_interface_says():
+    assert parameters(driver.CowRBDDriver.clone_image) == parameters(
+        volume_driver.VolumeDriverCore.clone_image
+    )
+
+
+@pytest.mark.parametrize('name', host.UPSTREAM_PRIVATE)
+def test_private_name_has_the_parameters_we_know(name):
+    theirs = parameters(getattr(rbd.RBDDriver, name))
+
+    assert theirs == host.UPSTREAM_PRIVATE[name]
+
+
+def test_every_private_name_that_the_driver_uses_is_listed():
+    used = {
+        name
+        for name in dir(rbd.RBDDriver)
+        if name.startswith('_')
+        and not name.startswith('__')
+        and f'self.{name}' in inspect.getsource(driver)
+    }
+
+    assert used == set(host.UPSTREAM_PRIVATE)
+
+
+def test_our_names_hide_none_of_upstreams():
+    ours = {'cloneable', 'clone', '_backend'}
+
+    assert ours <= set(vars(driver.CowRBDDriver))
+    assert not ours & set(dir(rbd.RBDDriver))
+
+
+def test_hooks_have_the_blueprints_names_and_parameters():
+    assert parameters(driver.CowRBDDriver.cloneable) == ('self', 'image_info')
+    assert parameters(driver.CowRBDDriver.clone) == (
+        'self',
+        'image_info',
+        'volume_name',
+    )
+
+
+def test_driver_is_registered_and_complete():
+    assert driver.CowRBDDriver in interface._volume_register
+    assert issubclass(driver.CowRBDDriver, volume_driver.VolumeDriverCore)
+
+
+def test_cinder_calls_clone_image_first_and_only_for_plain_volumes():
+    source = inspect.getsource(
+        create_volume.CreateVolumeFromSpecTask._create_from_image
+    )
+
+    guard = source.index('volume_is_encrypted = ')
+    call = source.index('self.driver.clone_image(')
+    download = source.index('self._create_from_image_cache_or_download(')
+    assert guard < call < download
