@@ -1,0 +1,164 @@
+# Licensed under the Apache License, Version 2.0 (the "License"); you may
+# not use this file except in compliance with the License. You may obtain
+# a copy of the License at
+#
+#      http://www.apache.org/licenses/LICENSE-2.0
+#
+# Unless required by applicable law or agreed to in writing, software
+# distributed under the License is distributed on an "AS IS" BASIS, WITHOUT
+# WARRANTIES OR CONDITIONS OF ANY KIND, either express or implied. See the
+# License for the specific language governing permissions and limitations
+# under the License.
+import contextlib
+import os
+import pathlib
+import time
+
+import pytest
+import rados
+import rbd
+
+from sandbox.cloud import Cloud
+from sandbox.stack import Options
+from sandbox.stack import Stack
+
+
+@pytest.fixture(scope='session')
+def stack(tmp_path_factory):
+    """The whole stack; CINDER_COW_SANDBOX names one that runs already."""
+    running = os.environ.get('CINDER_COW_SANDBOX')
+    if running:
+        yield Stack.load(pathlib.Path(running))
+        return
+    stack = Stack.up(tmp_path_factory.mktemp('stack'), Options())
+    try:
+        yield stack
+    finally:
+        stack.down()
+
+
+@pytest.fixture(scope='session')
+def cloud(stack):
+    return Cloud(stack.env())
+
+
+@pytest.fixture(scope='session')
+def demo(stack):
+    """A user of another project, without any role but member."""
+    return Cloud(stack.env(), user='demo', project='demo')
+
+
+@pytest.fixture
+def tidy(cloud):
+    """Makes volumes and images, and deletes all that the test has made."""
+    made = Made(cloud)
+    yield made
+    made.delete()
+
+
+class Made:
+    def __init__(self, cloud):
+        self.cloud = cloud
+        self._before = self._present()
+
+    def image(self, content, cloud=None, **options):
+        return (cloud or self.cloud).create_image('e2e', content, **options)
+
+    def volume(self, volume_type, image_id, cloud=None, **options):
+        volume_id, _seconds = (cloud or self.cloud).create_volume(
+            volume_type, image_id, **options
+        )
+        return volume_id
+
+    def volumes(self):
+        return sorted(self._present()[0] - self._before[0])
+
+    def delete(self):
+        for volume_id in self.volumes():
+            self.cloud.delete_volume(volume_id)
+        for image_id in self._present()[1] - self._before[1]:
+            self.cloud.delete_image(image_id)
+
+    def _present(self):
+        connection = self.cloud.connection
+        volumes = connection.block_storage.volumes(all_projects=True)
+        images = connection.image.images()
+        return {each.id for each in volumes}, {each.id for each in images}
+
+
+@pytest.fixture(scope='session')
+def pool(stack):
+    """The pool of our backend's volumes, seen by client.admin."""
+    with rados.Rados(
+        rados_id='admin', conffile=str(stack.clusters[0].conf)
+    ) as cluster:
+        yield Pool(cluster)
+
+
+class Pool:
+    def __init__(self, cluster, name='volumes'):
+        self._cluster = cluster
+        self._name = name
+
+    def names(self):
+        with self._cluster.open_ioctx(self._name) as ioctx:
+            return rbd.RBD().list(ioctx)
+
+    def data_objects(self):
+        with self._cluster.open_ioctx(self._name) as ioctx:
+            keys = (each.key for each in ioctx.list_objects())
+            return [key for key in keys if key.startswith('rbd_data.')]
+
+    def parent(self, volume_id):
+        """`pool/image@snapshot`, or None for a volume that is no clone."""
+        with self.opened(volume_id) as image:
+            try:
+                spec = image.get_parent_image_spec()
+            except rbd.ImageNotFound:
+                return None
+        return '{pool_name}/{image_name}@{snap_name}'.format(**spec)
+
+    def read(self, volume_id, length):
+        with self.opened(volume_id) as image:
+            return image.read(0, length)
+
+    def size(self, volume_id):
+        with self.opened(volume_id) as image:
+            return image.size()
+
+    @contextlib.contextmanager
+    def opened(self, volume_id, read_only=True):
+        with (
+            self._cluster.open_ioctx(self._name) as ioctx,
+            rbd.Image(
+                ioctx, f'volume-{volume_id}', read_only=read_only
+            ) as image,
+        ):
+            yield image
+
+
+@pytest.fixture
+def log(stack):
+    """What cinder-volume has logged since the test began."""
+    return Log(stack.log_file('cinder-volume'))
+
+
+class Log:
+    def __init__(self, path):
+        self._path = path
+        self._start = path.stat().st_size
+
+    def lines(self, *words):
+        text = self._path.read_bytes()[self._start :].decode(errors='replace')
+        return [
+            line
+            for line in text.splitlines()
+            if all(word in line for word in words)
+        ]
+
+    def wait(self, *words, seconds=30):
+        deadline = time.monotonic() + seconds
+        while not (found := self.lines(*words)):
+            assert time.monotonic() < deadline, f'no line with {words}'
+            time.sleep(0.05)
+        return found

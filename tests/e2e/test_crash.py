@@ -1,0 +1,56 @@
+# Licensed under the Apache License, Version 2.0 (the "License"); you may
+# not use this file except in compliance with the License. You may obtain
+# a copy of the License at
+#
+#      http://www.apache.org/licenses/LICENSE-2.0
+#
+# Unless required by applicable law or agreed to in writing, software
+# distributed under the License is distributed on an "AS IS" BASIS, WITHOUT
+# WARRANTIES OR CONDITIONS OF ANY KIND, either express or implied. See the
+# License for the specific language governing permissions and limitations
+# under the License.
+"""cinder-volume dies by kill -9 in the middle of a clone."""
+
+import os
+import signal
+import threading
+import time
+
+from sandbox import errors
+
+MIB = 2**20
+CONTENT = os.urandom(MIB)
+
+
+def test_volume_is_not_reported_available_and_deletes_clean(
+    stack, tidy, cloud, pool, log
+):
+    image = tidy.image(CONTENT)
+    osd = stack.clusters[0].pid('osd')
+    unexpected = []
+
+    def create():
+        try:
+            cloud.create_volume('cow', image, expect='error')
+        except errors.SandboxError as exc:
+            unexpected.append(exc)
+
+    creating = threading.Thread(target=create)
+    os.kill(osd, signal.SIGSTOP)
+    try:
+        creating.start()
+        log.wait('being created as image')
+        time.sleep(1)  # now in librbd
+        for pid in stack.cinder_volume_pids().values():
+            os.kill(pid, signal.SIGKILL)
+    finally:
+        os.kill(osd, signal.SIGCONT)
+    stack.restart_cinder_volume(kill=True)
+    creating.join(120)
+
+    assert unexpected == []
+    (volume,) = tidy.volumes()
+    assert cloud.volume(volume).status == 'error'
+
+    cloud.delete_volume(volume)
+    assert pool.names() == []

@@ -1,0 +1,114 @@
+# Licensed under the Apache License, Version 2.0 (the "License"); you may
+# not use this file except in compliance with the License. You may obtain
+# a copy of the License at
+#
+#      http://www.apache.org/licenses/LICENSE-2.0
+#
+# Unless required by applicable law or agreed to in writing, software
+# distributed under the License is distributed on an "AS IS" BASIS, WITHOUT
+# WARRANTIES OR CONDITIONS OF ANY KIND, either express or implied. See the
+# License for the specific language governing permissions and limitations
+# under the License.
+"""What is not cloned is still made, or is refused for the user's own good."""
+
+import contextlib
+import os
+
+import pytest
+
+MIB = 2**20
+CONTENT = os.urandom(MIB)
+NO_GLANCE_SECTION = '[glance]\nauth_type =\n'
+
+
+@pytest.fixture(scope='module', autouse=True)
+def _as_at_first(stack):
+    stack.restart_cinder_volume()
+
+
+@pytest.mark.parametrize(
+    ('options', 'reason'),
+    [
+        ({'store': 'far'}, 'other-cluster'),
+        ({'store': 'disk'}, 'not-rbd'),
+    ],
+)
+def test_image_that_cannot_be_cloned_is_copied_and_the_log_says_why(
+    tidy, pool, log, options, reason
+):
+    image = tidy.image(CONTENT, **options)
+
+    volume = tidy.volume('cow', image)
+
+    assert pool.parent(volume) is None
+    assert pool.read(volume, len(CONTENT)) == CONTENT
+    (line,) = log.lines('volume from image', f'volume={volume}')
+    assert f'method=delegate reason={reason} ' in line
+
+
+def test_glance_without_locations(stack, tidy, demo, pool, log):
+    image = tidy.image(CONTENT)
+    stack.restart_cinder_volume(extra_config=NO_GLANCE_SECTION)
+    try:
+        volume = tidy.volume('cow', image, cloud=demo)
+    finally:
+        stack.restart_cinder_volume()
+
+    assert pool.parent(volume) is None
+    assert pool.read(volume, len(CONTENT)) == CONTENT
+    assert log.lines('WARNING', 'self-test', '[glance] section')
+    (warning,) = log.lines('WARNING', f'volume={volume}', 'no-location')
+    assert '[glance] section' in warning
+
+
+def test_self_test_finds_all_well(stack, tidy, log):
+    tidy.image(CONTENT)
+
+    stack.restart_cinder_volume()
+
+    lines = '\n'.join(log.lines('self-test'))
+    assert 'Does Glance show us where images lie: yes' in lines
+    assert 'May client.cinder read the image pool images: yes' in lines
+    assert 'Are clones made in format 2: yes' in lines
+    assert not log.lines('WARNING', 'self-test')
+
+
+@contextlib.contextmanager
+def snapshotted(pool, volume):
+    with pool.opened(volume, read_only=False) as image:
+        image.create_snap('snap')
+    try:
+        yield
+    finally:
+        with pool.opened(volume, read_only=False) as image:
+            image.remove_snap('snap')
+
+
+@contextlib.contextmanager
+def relocated(stack, image, url):
+    """As a user could do it where Glance shows its locations to users."""
+    write = 'UPDATE image_locations SET value = %s WHERE image_id = %s'
+    own = f'rbd://{stack.clusters[0].fsid}/images/{image}/snap'
+    stack.sql('glance', write, url, image)
+    try:
+        yield
+    finally:
+        stack.sql('glance', write, own, image)
+
+
+def test_location_that_points_at_another_projects_volume(
+    stack, tidy, demo, pool, log
+):
+    victim = tidy.volume('cow', tidy.image(b'secret' * 1000))
+    trap = tidy.image(CONTENT, cloud=demo, visibility='private')
+    url = f'rbd://{stack.clusters[0].fsid}/volumes/volume-{victim}/snap'
+    with snapshotted(pool, victim), relocated(stack, trap, url):
+        # Cinder's own way then reads by Glance, whose cephx user may not.
+        volume = tidy.volume('cow', trap, cloud=demo, expect='error')
+
+        lines = log.lines('volume from image', f'volume={volume}')
+        assert lines
+        for line in lines:
+            assert 'method=delegate reason=pool-not-allowed ' in line
+        assert log.lines('WARNING', f'volume={volume}', 'pool-not-allowed')
+        assert pool.names() == [f'volume-{victim}']

@@ -1,0 +1,114 @@
+# Licensed under the Apache License, Version 2.0 (the "License"); you may
+# not use this file except in compliance with the License. You may obtain
+# a copy of the License at
+#
+#      http://www.apache.org/licenses/LICENSE-2.0
+#
+# Unless required by applicable law or agreed to in writing, software
+# distributed under the License is distributed on an "AS IS" BASIS, WITHOUT
+# WARRANTIES OR CONDITIONS OF ANY KIND, either express or implied. See the
+# License for the specific language governing permissions and limitations
+# under the License.
+"""What is measured: the same volumes by our driver and by upstream's."""
+
+import concurrent.futures
+from dataclasses import asdict
+from dataclasses import dataclass
+import pathlib
+import re
+import time
+from typing import Any
+
+from demo import space
+from sandbox.cloud import Cloud
+from sandbox.stack import Stack
+
+SIZE_GIB = 2  # larger than the image: it has to be grown
+POOLS = {'cow': 'volumes', 'upstream': 'volumes-upstream'}
+
+
+@dataclass(frozen=True, slots=True)
+class Row:
+    """One line of the table. Seconds are from the API call to available."""
+
+    driver: str
+    image: str
+    case: str
+    seconds: float
+    method: str
+    reason: str | None = None
+    parent: str | None = None
+    #: Per volume.
+    new_bytes: int | None = None
+    content_equal: bool | None = None
+
+    def as_dict(self) -> dict[str, Any]:
+        """For JSON."""
+        return asdict(self)
+
+
+class Bench:
+    """Makes volumes and says what came of it."""
+
+    def __init__(self, stack: Stack, cloud: Cloud, image: pathlib.Path):
+        self._stack = stack
+        self._cloud = cloud
+        self._image = image
+
+    def one(self, driver: str, image_id: str, case: str) -> Row:
+        """One volume."""
+        return self._measured(driver, image_id, case, 1)
+
+    def many(self, driver: str, image_id: str, count: int) -> Row:
+        """Volumes that are all asked for at once."""
+        return self._measured(driver, image_id, f'{count} at once', count)
+
+    def _measured(
+        self, driver: str, image_id: str, case: str, count: int
+    ) -> Row:
+        cluster = self._stack.clusters[0]
+        before = space.used_bytes(cluster)
+        started = time.monotonic()
+        with concurrent.futures.ThreadPoolExecutor(count) as workers:
+            volumes = list(
+                workers.map(
+                    lambda _: self._create(driver, image_id), range(count)
+                )
+            )
+        seconds = time.monotonic() - started
+        gained = space.used_bytes(cluster) - before
+        with space.Volumes(cluster, POOLS[driver]) as pool:
+            parents = {pool.parent(volume) for volume in volumes}
+            equal = pool.equals(volumes[-1], self._image)
+        for volume in volumes:
+            self._cloud.delete_volume(volume)
+        method, reason = self._said(volumes[-1], parents)
+        return Row(
+            driver,
+            'raw in rbd',
+            case,
+            round(seconds, 3),
+            method,
+            reason,
+            parents.pop() if len(parents) == 1 else None,
+            gained // count,
+            equal,
+        )
+
+    def _create(self, driver: str, image_id: str) -> str:
+        volume_id, _seconds = self._cloud.create_volume(
+            driver, image_id, SIZE_GIB
+        )
+        return volume_id
+
+    def _said(
+        self, volume_id: str, parents: set[str | None]
+    ) -> tuple[str, str | None]:
+        """Method and reason: as our log line has it, or as it looks."""
+        log = self._stack.log_file('cinder-volume').read_text()
+        line = re.search(
+            rf'volume={volume_id} .* method=(\S+) reason=(\S+)', log
+        )
+        if line:
+            return line[1], line[2]
+        return ('copy' if None in parents else 'clone'), None

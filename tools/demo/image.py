@@ -1,0 +1,65 @@
+# Licensed under the Apache License, Version 2.0 (the "License"); you may
+# not use this file except in compliance with the License. You may obtain
+# a copy of the License at
+#
+#      http://www.apache.org/licenses/LICENSE-2.0
+#
+# Unless required by applicable law or agreed to in writing, software
+# distributed under the License is distributed on an "AS IS" BASIS, WITHOUT
+# WARRANTIES OR CONDITIONS OF ANY KIND, either express or implied. See the
+# License for the specific language governing permissions and limitations
+# under the License.
+"""A real disk image: an installed Debian root filesystem."""
+
+import os
+import pathlib
+import shutil
+import subprocess
+
+BYTES = 2**30
+SUITE = 'bookworm'
+
+
+def debian(cache: pathlib.Path) -> pathlib.Path:
+    """The raw image; made at the first call, some 30 s, and kept.
+
+    :raises CalledProcessError: with the output of what failed.
+    """
+    image = cache / f'debian-{SUITE}.raw'
+    if image.exists():
+        return image
+    cache.mkdir(parents=True, exist_ok=True)
+    root = cache / f'debian-{SUITE}.root'
+    partial = image.with_suffix('.partial')
+    try:
+        _remove(root)
+        _run(*_as_root(), 'mmdebstrap', '--variant=minbase', SUITE, str(root))
+        with open(partial, 'wb') as file:
+            file.truncate(BYTES)
+        # As root: the files are root's, and some only root can read.
+        _run(*_as_root(), 'mke2fs', '-q', '-t', 'ext4', '-d', root, partial)
+        partial.rename(image)
+    finally:
+        _remove(root)
+        partial.unlink(missing_ok=True)
+    return image
+
+
+def data_bytes(image: pathlib.Path) -> int:
+    """What of a sparse file is not a hole."""
+    return image.stat().st_blocks * 512
+
+
+def _as_root() -> list[str]:
+    return [] if os.geteuid() == 0 else ['sudo']
+
+
+def _remove(root: pathlib.Path) -> None:
+    if os.geteuid() == 0:
+        shutil.rmtree(root, ignore_errors=True)
+    else:
+        _run('sudo', 'rm', '-rf', '--one-file-system', str(root))
+
+
+def _run(*argv: str | pathlib.Path) -> None:
+    subprocess.run(argv, check=True, capture_output=True, text=True)

@@ -1,0 +1,61 @@
+# Licensed under the Apache License, Version 2.0 (the "License"); you may
+# not use this file except in compliance with the License. You may obtain
+# a copy of the License at
+#
+#      http://www.apache.org/licenses/LICENSE-2.0
+#
+# Unless required by applicable law or agreed to in writing, software
+# distributed under the License is distributed on an "AS IS" BASIS, WITHOUT
+# WARRANTIES OR CONDITIONS OF ANY KIND, either express or implied. See the
+# License for the specific language governing permissions and limitations
+# under the License.
+"""The rows as a table for the eye and as JSON for programs."""
+
+from collections.abc import Sequence
+import json
+import pathlib
+
+from rich import console
+from rich import table
+
+from demo.cases import Row
+
+DRIVERS = {'cow': 'cinder-cow', 'upstream': "Cinder's RBD driver"}
+
+
+def show(rows: Sequence[Row], screen: console.Console) -> None:
+    """Print the table."""
+    drawn = table.Table(title='Volumes of a 1 GiB Debian image')
+    for name in ('image', 'case', 'driver'):
+        drawn.add_column(name)
+    drawn.add_column('seconds', justify='right')
+    drawn.add_column('method')
+    drawn.add_column('parent')
+    drawn.add_column('new bytes\nper volume', justify='right')
+    drawn.add_column('content\nequal')
+    for row in rows:
+        drawn.add_row(
+            row.image,
+            row.case,
+            DRIVERS[row.driver],
+            f'{row.seconds:.3f}',
+            f'{row.method} ({row.reason})' if row.reason else row.method,
+            _short(row.parent),
+            '-' if row.new_bytes is None else f'{row.new_bytes:,}',
+            {None: '-', True: 'yes', False: 'NO'}[row.content_equal],
+        )
+    screen.print(drawn)
+
+
+def write(rows: Sequence[Row], path: pathlib.Path) -> None:
+    """Write the rows as a list of objects."""
+    path.write_text(json.dumps([row.as_dict() for row in rows], indent=2))
+
+
+def _short(parent: str | None) -> str:
+    """An image id takes half a terminal: its beginning is enough here."""
+    if parent is None:
+        return '-'
+    pool, _, rest = parent.partition('/')
+    image, _, snapshot = rest.partition('@')
+    return f'{pool}/{image[:8]}…@{snapshot}'
