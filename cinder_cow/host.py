@@ -164,9 +164,7 @@ def glance_finding() -> tuple[Finding, list[SnapshotRef]]:
         context = _service_context()
         service = glance.get_default_image_service()
         images = service.detail(
-            context,
-            filters={'status': 'active'},
-            limit=SELF_TEST_IMAGES,
+            context, filters={'status': 'active'}, limit=SELF_TEST_IMAGES
         )[:SELF_TEST_IMAGES]
         urls = [
             url

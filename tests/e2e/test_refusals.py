@@ -28,10 +28,7 @@ def _as_at_first(stack):
 
 @pytest.mark.parametrize(
     ('options', 'reason'),
-    [
-        ({'store': 'far'}, 'other-cluster'),
-        ({'store': 'disk'}, 'not-rbd'),
-    ],
+    [({'store': 'far'}, 'other-cluster'), ({'store': 'disk'}, 'not-rbd')],
 )
 def test_image_that_cannot_be_cloned_is_copied_and_the_log_says_why(
     tidy, pool, log, options, reason

@@ -17,8 +17,6 @@ import textwrap
 
 import pytest
 
-pytest.importorskip('eventlet', reason='comes with Cinder')
-
 PATCH = 'import eventlet; eventlet.monkey_patch()\n'
 TICKS = """
     import threading, time

@@ -11,12 +11,10 @@
 # under the License.
 """What is measured: the same volumes by our driver and by upstream's."""
 
-import concurrent.futures
 from dataclasses import asdict
 from dataclasses import dataclass
 import pathlib
 import re
-import time
 from typing import Any
 
 from demo import space
@@ -68,14 +66,9 @@ class Bench:
     ) -> Row:
         cluster = self._stack.clusters[0]
         before = space.used_bytes(cluster)
-        started = time.monotonic()
-        with concurrent.futures.ThreadPoolExecutor(count) as workers:
-            volumes = list(
-                workers.map(
-                    lambda _: self._create(driver, image_id), range(count)
-                )
-            )
-        seconds = time.monotonic() - started
+        volumes, seconds = self._cloud.create_volumes(
+            driver, image_id, SIZE_GIB, count
+        )
         gained = space.used_bytes(cluster) - before
         with space.Volumes(cluster, POOLS[driver]) as pool:
             parents = {pool.parent(volume) for volume in volumes}
@@ -94,12 +87,6 @@ class Bench:
             gained // count,
             equal,
         )
-
-    def _create(self, driver: str, image_id: str) -> str:
-        volume_id, _seconds = self._cloud.create_volume(
-            driver, image_id, SIZE_GIB
-        )
-        return volume_id
 
     def _said(
         self, volume_id: str, parents: set[str | None]

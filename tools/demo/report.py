@@ -20,17 +20,20 @@ from rich import table
 
 from demo.cases import Row
 
-DRIVERS = {'cow': 'cinder-cow', 'upstream': "Cinder's RBD driver"}
+DRIVERS = {'cow': 'cinder-cow', 'upstream': 'upstream'}
 
 
 def show(rows: Sequence[Row], screen: console.Console) -> None:
     """Print the table."""
-    drawn = table.Table(title='Volumes of a 1 GiB Debian image')
+    drawn = table.Table(
+        title='Volumes of a 1 GiB Debian image, by cinder-cow and by the RBD'
+        ' driver that comes with Cinder'
+    )
     for name in ('image', 'case', 'driver'):
         drawn.add_column(name)
     drawn.add_column('seconds', justify='right')
     drawn.add_column('method')
-    drawn.add_column('parent')
+    drawn.add_column('parent', no_wrap=True)
     drawn.add_column('new bytes\nper volume', justify='right')
     drawn.add_column('content\nequal')
     for row in rows:

@@ -28,11 +28,7 @@ LOST = (
     rados.RadosStateError,
     rados.TimedOut,
 )
-FULL = (
-    rbd.NoSpace,
-    rbd.DiskQuotaExceeded,
-    rados.NoSpace,
-)
+FULL = (rbd.NoSpace, rbd.DiskQuotaExceeded, rados.NoSpace)
 
 
 @contextlib.contextmanager

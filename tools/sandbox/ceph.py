@@ -1,0 +1,293 @@
+# Licensed under the Apache License, Version 2.0 (the "License"); you may
+# not use this file except in compliance with the License. You may obtain
+# a copy of the License at
+#
+#      http://www.apache.org/licenses/LICENSE-2.0
+#
+# Unless required by applicable law or agreed to in writing, software
+# distributed under the License is distributed on an "AS IS" BASIS, WITHOUT
+# WARRANTIES OR CONDITIONS OF ANY KIND, either express or implied. See the
+# License for the specific language governing permissions and limitations
+# under the License.
+
+"""A Ceph cluster: one monitor, one manager, one OSD."""
+
+import concurrent.futures
+import json
+import pathlib
+import shutil
+import types
+from typing import Any
+from typing import Self
+import uuid
+
+from sandbox import errors
+from sandbox import ports
+from sandbox import process
+from sandbox import template
+
+OSD_BYTES = 20 << 30  # of a sparse file
+MEMSTORE_BYTES = 4 << 30
+START_SECONDS = 60.0
+
+_ALL = (
+    '--cap',
+    'mon',
+    'allow *',
+    '--cap',
+    'osd',
+    'allow *',
+    '--cap',
+    'mgr',
+    'allow *',
+)
+_CAPS = {
+    'mon.': ('--cap', 'mon', 'allow *'),
+    'client.admin': _ALL,
+    'mgr.x': ('--cap', 'mon', 'allow profile mgr', '--cap', 'osd', 'allow *'),
+    'osd.0': (
+        '--cap',
+        'mon',
+        'allow profile osd',
+        '--cap',
+        'osd',
+        'allow *',
+        '--cap',
+        'mgr',
+        'allow profile osd',
+    ),
+}
+
+
+class Cluster:
+    """A cluster with all its files in one folder; a context manager.
+
+    :param name: of its services and log files.
+    :param clone_format: 1 or 2; RBD's clones of format 2 need no protected
+        snapshot and let a parent be deleted before its clones.
+    :param store: bluestore, or memstore (faster to start, bound by memory).
+    """
+
+    def __init__(
+        self,
+        folder: pathlib.Path,
+        name: str = 'ceph',
+        clone_format: int = 2,
+        store: str = 'bluestore',
+        *,
+        processes: process.Processes | None = None,
+    ) -> None:
+        self.folder = folder.absolute()
+        self.name = name
+        self.clone_format = clone_format
+        self.store = store
+        self.conf = self.folder / 'ceph.conf'
+        self._shared = processes is not None
+        self._processes = processes or process.Processes(self.folder)
+
+    def __enter__(self) -> Self:
+        try:
+            self.start()
+        except BaseException:
+            self.stop()
+            raise
+        return self
+
+    def __exit__(
+        self,
+        kind: type[BaseException] | None,
+        error: BaseException | None,
+        trace: types.TracebackType | None,
+    ) -> None:
+        self.stop()
+
+    @property
+    def fsid(self) -> str:
+        """The cluster's id."""
+        for line in self.conf.read_text().splitlines():
+            if line.startswith('fsid ='):
+                return line.partition('=')[2].strip()
+        raise errors.SandboxError(f'{self.conf} has no fsid')
+
+    def start(self, taken: ports.Ports | None = None) -> None:
+        """Make the cluster and return when its health is ok.
+
+        :raises NotReady: if a daemon dies, or is not ready in time.
+        """
+        self.folder.mkdir(parents=True, exist_ok=True)
+        with ports.Ports() as own:
+            self._write_conf(taken or own)
+            self._write_keyrings()
+            self._start_mon()
+        with concurrent.futures.ThreadPoolExecutor() as pool:
+            for future in [
+                pool.submit(self._start_mgr),
+                pool.submit(self._start_osd),
+            ]:
+                future.result()
+        if self.clone_format == 2:
+            self.ceph('osd', 'set-require-min-compat-client', 'mimic')
+        self._processes.wait(
+            f'{self.name}-osd',
+            self._healthy,
+            START_SECONDS,
+            pause_seconds=0.5,  # each look is a process
+        )
+
+    def stop(self) -> None:
+        """Stop the daemons and remove the folder."""
+        for daemon in ('mgr', 'osd', 'mon'):
+            self._processes.stop(f'{self.name}-{daemon}')
+        if not self._shared:
+            self._processes.sweep()
+            self._processes.remove_tmp_dir()
+        shutil.rmtree(self.folder, ignore_errors=True)
+
+    def ceph(self, *arguments: str) -> Any:
+        """The ceph command's answer, parsed; it runs as client.admin.
+
+        :raises CommandFailed: with the command's standard error.
+        """
+        output = self._processes.run(
+            f'{self.name}-cli',
+            [
+                'ceph',
+                '-c',
+                self.conf,
+                '--connect-timeout',
+                '20',
+                '-f',
+                'json',
+                *arguments,
+            ],
+        )
+        try:
+            return json.loads(output) if output.strip() else None
+        except json.JSONDecodeError:  # few commands know no JSON
+            return output.strip()
+
+    def create_pool(self, name: str) -> None:
+        """Make a pool for RBD images."""
+        self.ceph('osd', 'pool', 'create', name)
+        self._processes.run(
+            f'{self.name}-cli', ['rbd', '-c', self.conf, 'pool', 'init', name]
+        )
+
+    def create_user(self, name: str, **caps: str) -> None:
+        """Make a cephx user; `conf` leads its programs to its keyring.
+
+        :param name: without the word client.
+        :param caps: mon=, osd= and mgr=
+        """
+        entity = f'client.{name}'
+        words = [word for cap in caps.items() for word in cap]
+        (user,) = self.ceph('auth', 'get-or-create', entity, *words)
+        keyring = self._keyring(entity)
+        keyring.touch(mode=0o600)
+        keyring.write_text(f'[{entity}]\n\tkey = {user["key"]}\n')
+
+    def pid(self, daemon: str) -> int:
+        """The process id of a daemon: mon, mgr or osd."""
+        return self._processes.pid(f'{self.name}-{daemon}')
+
+    def port(self) -> int:
+        """The monitor's port, of the newer protocol."""
+        return int(
+            self.conf.read_text().split('[v2:127.0.0.1:')[1].partition('/')[0]
+        )
+
+    def _keyring(self, entity: str) -> pathlib.Path:
+        return self.folder / f'ceph.{entity}.keyring'
+
+    def _write_conf(self, taken: ports.Ports) -> None:
+        template.write(
+            self.conf,
+            fsid=uuid.uuid4(),
+            folder=self.folder,
+            store=self.store,
+            cluster=self.name,
+            log_dir=self._processes.log_dir,
+            port_v2=taken.take(),
+            port_v1=taken.take(),
+            osd_bytes=OSD_BYTES,
+            memstore_bytes=MEMSTORE_BYTES,
+        )
+
+    def _write_keyrings(self) -> None:
+        bundle = self.folder / 'keyring'
+        self._run('ceph-authtool', '--create-keyring', bundle)
+        for entity, caps in _CAPS.items():
+            own = self._keyring(entity)
+            self._run(
+                'ceph-authtool',
+                '--create-keyring',
+                own,
+                '--gen-key',
+                '-n',
+                entity,
+                *caps,
+            )
+            self._run('ceph-authtool', bundle, '--import-keyring', own)
+
+    def _start_mon(self) -> None:
+        monmap = self.folder / 'monmap'
+        port = self.port()
+        self._run(
+            'monmaptool',
+            '--create',
+            '--fsid',
+            self.fsid,
+            '--addv',
+            'a',
+            self._addresses(),
+            monmap,
+        )
+        self._run(
+            'ceph-mon',
+            '-c',
+            self.conf,
+            '--mkfs',
+            '-i',
+            'a',
+            '--monmap',
+            monmap,
+            '--keyring',
+            self.folder / 'keyring',
+        )
+        self._start('mon', 'ceph-mon', '-i', 'a')
+        self._processes.wait(f'{self.name}-mon', lambda: ports.answers(port))
+
+    def _start_mgr(self) -> None:
+        (self.folder / 'mgr').mkdir()
+        self._start('mgr', 'ceph-mgr', '-i', 'x')
+
+    def _start_osd(self) -> None:
+        (self.folder / 'osd').mkdir()
+        osd = str(uuid.uuid4())
+        self.ceph('osd', 'new', osd)
+        self._run(
+            'ceph-osd', '-c', self.conf, '-i', '0', '--mkfs', '--osd-uuid', osd
+        )
+        self._start('osd', 'ceph-osd', '-i', '0')
+
+    def _addresses(self) -> str:
+        for line in self.conf.read_text().splitlines():
+            if line.startswith('mon_host'):
+                return line.partition('=')[2].strip().replace('/0', '')
+        raise errors.SandboxError(f'{self.conf} has no mon_host')
+
+    def _healthy(self) -> bool:
+        status = self.ceph('status')
+        return bool(
+            status['health']['status'] == 'HEALTH_OK'
+            and status['osdmap']['num_up_osds'] == 1
+            and status['mgrmap']['available']
+        )
+
+    def _start(self, daemon: str, *argv: str | pathlib.Path) -> None:
+        self._processes.start(
+            f'{self.name}-{daemon}', [*argv, '-c', self.conf, '-f']
+        )
+
+    def _run(self, *argv: str | pathlib.Path) -> None:
+        self._processes.run(f'{self.name}-{pathlib.Path(argv[0]).name}', argv)

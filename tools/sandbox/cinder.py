@@ -1,0 +1,220 @@
+# Licensed under the Apache License, Version 2.0 (the "License"); you may
+# not use this file except in compliance with the License. You may obtain
+# a copy of the License at
+#
+#      http://www.apache.org/licenses/LICENSE-2.0
+#
+# Unless required by applicable law or agreed to in writing, software
+# distributed under the License is distributed on an "AS IS" BASIS, WITHOUT
+# WARRANTIES OR CONDITIONS OF ANY KIND, either express or implied. See the
+# License for the specific language governing permissions and limitations
+# under the License.
+
+"""Cinder: API, scheduler, and one volume service per backend."""
+
+import dataclasses
+import datetime
+import os
+import pathlib
+import re
+import sys
+import time
+
+from sandbox import errors
+from sandbox import mariadb
+from sandbox import ports
+from sandbox import process
+from sandbox import rest
+from sandbox import template
+
+API, SCHEDULER, VOLUME = 'cinder-api', 'cinder-scheduler', 'cinder-volume'
+# The driver class of each backend, by which the log tells them apart.
+DRIVERS = {'cow': 'CowRBDDriver', 'upstream': 'RBDDriver'}
+START_SECONDS = 90.0
+COW_DRIVER = 'cinder_cow.driver.CowRBDDriver'
+
+# Another driver in place of ours, to try the sandbox without the project.
+_COW_DRIVER_VARIABLE = 'SANDBOX_COW_DRIVER'
+
+# In cinder-volume's log: a backend works, or will never do.
+_READY = 'Driver post RPC initialization completed successfully.'
+_FATAL = ('failed to start.:', 'Failed to initialize driver.')
+
+
+@dataclasses.dataclass(frozen=True, slots=True)
+class Neighbours:
+    """Where Cinder finds the other services."""
+
+    keystone: str
+    glance: str
+    rabbitmq: str
+    memcached_port: int
+    ceph_conf: pathlib.Path
+
+
+class Cinder:
+    """Cinder's three services."""
+
+    def __init__(
+        self,
+        processes: process.Processes,
+        port: int,
+        database: mariadb.MariaDB,
+    ) -> None:
+        self.folder = processes.folder / 'cinder'
+        self.conversion_dir = self.folder / 'conversion'
+        self.url = f'http://127.0.0.1:{port}/v3/%(project_id)s'
+        self._conf = self.folder / 'cinder.conf'
+        self._extra = self.folder / 'cinder-volume.conf'
+        self._processes = processes
+        self._log_begin = 0  # of the volume service's present run
+        self._port = port
+        self._database = database
+
+    def prepare(self, neighbours: Neighbours) -> None:
+        """Write the configuration and make the tables."""
+        driver = os.environ.get(_COW_DRIVER_VARIABLE, COW_DRIVER)
+        ours = driver == COW_DRIVER
+        template.write(
+            self._conf,
+            folder=self.folder,
+            port=self._port,
+            prefix=sys.prefix,
+            password=rest.PASSWORD,
+            database=self._database.url('cinder'),
+            cow_driver=driver,
+            ceph_conf=neighbours.ceph_conf,
+            cow_options='cow_image_pools = images' if ours else '',
+            keystone=neighbours.keystone,
+            glance=neighbours.glance,
+            rabbitmq=neighbours.rabbitmq,
+            memcached=f'127.0.0.1:{neighbours.memcached_port}',
+        )
+        template.write(self.folder / 'rootwrap.conf', prefix=sys.prefix)
+        self._extra.touch(mode=0o600)
+        for name in ('state', 'conversion', 'locks', 'coordination'):
+            (self.folder / name).mkdir()
+        self._processes.run(
+            'cinder-db-sync',
+            ['cinder-manage', '--config-file', self._conf, 'db', 'sync'],
+        )
+
+    def start(self, concurrency: str) -> None:
+        """Return when the API's port takes connections."""
+        for service in (API, SCHEDULER):
+            self._processes.start(
+                service, [service, '--config-file', self._conf]
+            )
+        self.start_volume(concurrency)
+        self._processes.wait(
+            API, lambda: ports.answers(self._port), START_SECONDS
+        )
+
+    def start_volume(self, concurrency: str, extra_config: str = '') -> None:
+        """Start the volume services; wait_volume() knows when they are up.
+
+        :param extra_config: sections that override cinder.conf's.
+        """
+        self._extra.write_text(extra_config)
+        log = self._processes.log_file(VOLUME)
+        if log.exists():
+            self._log_begin = len(log.read_text(errors='replace'))
+        threading = '1' if concurrency == 'threading' else '0'
+        self._processes.start(
+            VOLUME,
+            [
+                VOLUME,
+                '--config-file',
+                self._conf,
+                '--config-file',
+                self._extra,
+            ],
+            {'OS_CINDER_DISABLE_EVENTLET_PATCHING': threading},
+        )
+
+    def wait_volume(self, api: rest.Rest, since: float) -> None:
+        """Return when both backends work and the scheduler knows them.
+
+        :param since: the time that they were started at; earlier signs of
+            life do not count.
+        """
+
+        self._processes.wait(
+            VOLUME, lambda: self._ready(api, since), START_SECONDS
+        )
+
+    def _ready(self, api: rest.Rest, since: float) -> bool:
+        log = self._processes.log_file(VOLUME)
+        text = log.read_text(errors='replace')[self._log_begin :]
+        if any(words in text for words in _FATAL):
+            raise errors.NotReady(VOLUME, 'has a broken backend', log)
+        # Not by the service's record alone, which is touched before the
+        # driver is ready.
+        return (
+            text.count(_READY) >= len(DRIVERS)
+            and _reported(api, since)
+            and _pools_known(api)
+        )
+
+    def create_types(self, api: rest.Rest) -> None:
+        """A volume type for each backend, of the same name."""
+        for name in DRIVERS:
+            api.post(
+                'block-storage',
+                '/types',
+                {
+                    'volume_type': {
+                        'name': name,
+                        'extra_specs': {'volume_backend_name': name},
+                    }
+                },
+            )
+
+    def volume_pids(self) -> dict[str, int]:
+        """The process of each backend, as far as the log tells."""
+        log = self._processes.log_file(VOLUME).read_text(errors='replace')
+        alive = {member.pid for member in self._processes.members(VOLUME)}
+        starts = re.findall(
+            r'^\S+ \S+ (\d+) .* Starting volume driver (\w+) ', log, re.M
+        )
+        living = {
+            driver: int(pid) for pid, driver in starts if int(pid) in alive
+        }
+        return {
+            name: living[driver]
+            for name, driver in DRIVERS.items()
+            if driver in living
+        }
+
+
+def now() -> float:
+    """The time as MariaDB's rows hold it: whole seconds."""
+    return float(int(time.time()))
+
+
+def _reported(api: rest.Rest, since: float) -> bool:
+    answer = api.get('block-storage', '/os-services?binary=cinder-volume')
+    seen = {
+        service['host'].partition('@')[2]: service
+        for service in answer['services']
+        if service['state'] == 'up' and service['updated_at']
+    }
+    return all(
+        name in seen and _time(seen[name]['updated_at']) > since
+        for name in DRIVERS
+    )
+
+
+def _pools_known(api: rest.Rest) -> bool:
+    pools = api.get('block-storage', '/scheduler-stats/get_pools')['pools']
+    names = [pool['name'] for pool in pools]
+    return all(any(f'@{name}#' in pool for pool in names) for name in DRIVERS)
+
+
+def _time(text: str) -> float:
+    """Seconds since 1970 of a UTC time without a zone."""
+    return (
+        datetime.datetime.fromisoformat(text)
+        .replace(tzinfo=datetime.UTC)
+        .timestamp()
+    )

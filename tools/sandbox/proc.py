@@ -1,0 +1,89 @@
+# Licensed under the Apache License, Version 2.0 (the "License"); you may
+# not use this file except in compliance with the License. You may obtain
+# a copy of the License at
+#
+#      http://www.apache.org/licenses/LICENSE-2.0
+#
+# Unless required by applicable law or agreed to in writing, software
+# distributed under the License is distributed on an "AS IS" BASIS, WITHOUT
+# WARRANTIES OR CONDITIONS OF ANY KIND, either express or implied. See the
+# License for the specific language governing permissions and limitations
+# under the License.
+
+"""What /proc tells about processes."""
+
+import contextlib
+import dataclasses
+import os
+import pathlib
+
+# Positions in /proc/PID/stat after the command's closing bracket; proc(5).
+_STATE, _SESSION, _START_TIME = 0, 3, 19
+
+
+@dataclasses.dataclass(frozen=True, slots=True)
+class Identity:
+    """A process that cannot be mistaken for a later one of equal number."""
+
+    pid: int
+    start_ticks: int  # clock ticks since boot
+
+    @property
+    def alive(self) -> bool:
+        """Whether it runs. A zombie does not."""
+        reap(self.pid)
+        stat = _stat(self.pid)
+        return (
+            stat is not None
+            and stat[_STATE] not in 'ZX'
+            and int(stat[_START_TIME]) == self.start_ticks
+        )
+
+
+def identity(pid: int) -> Identity:
+    """The identity of a process, dead or alive."""
+    stat = _stat(pid)
+    return Identity(pid, int(stat[_START_TIME]) if stat else -1)
+
+
+def reap(pid: int) -> None:
+    """Collect the exit status of an ended child; others are left alone."""
+    with contextlib.suppress(ChildProcessError):
+        os.waitpid(pid, os.WNOHANG)
+
+
+def session_members(leader: Identity) -> list[Identity]:
+    """The processes of a session whose leader is alive."""
+    if not leader.alive:
+        return []
+    return [
+        identity(pid)
+        for pid in _pids()
+        if (stat := _stat(pid)) and int(stat[_SESSION]) == leader.pid
+    ]
+
+
+def marked(mark: str) -> list[Identity]:
+    """The processes that have the bytes `mark` in their environment."""
+    needle = mark.encode()
+    found = []
+    for pid in _pids():
+        try:
+            environ = pathlib.Path(f'/proc/{pid}/environ').read_bytes()
+        except OSError:  # ended meanwhile, or another user's
+            continue
+        if needle in environ.split(b'\0'):
+            found.append(identity(pid))
+    return [member for member in found if member.alive]
+
+
+def _pids() -> list[int]:
+    return [int(name) for name in os.listdir('/proc') if name.isdigit()]
+
+
+def _stat(pid: int) -> list[str] | None:
+    try:
+        text = pathlib.Path(f'/proc/{pid}/stat').read_text()
+    except OSError:
+        return None
+    return text.rpartition(')')[2].split()
