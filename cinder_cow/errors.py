@@ -18,8 +18,8 @@
       ImageTooBig           the image does not fit into the volume
       VolumeExists          there is something under the volume's name already
       StorageError          Ceph did not do what it was asked
-        StorageUnreachable  there is no connecting to the cluster
-          ConnectionLost    the connection broke, or timed out, on the way
+        StorageUnreachable  the cluster does not answer, or not in time
+          ConnectionLost    the connection broke while it was used
         StorageFull         no space, or a quota
       BackendNotLoadable    the plugin of `cow_backend` cannot be used
 
@@ -73,7 +73,7 @@ class StorageError(CowError):
 
 
 class StorageUnreachable(StorageError):
-    """There is no connecting to the cluster."""
+    """The cluster does not answer, or not in time."""
 
     remedy = (
         'Check that this host reaches the Ceph monitors and OSDs, that the'
@@ -83,7 +83,7 @@ class StorageUnreachable(StorageError):
 
 
 class ConnectionLost(StorageUnreachable):
-    """The connection broke, or timed out, while it was used."""
+    """The connection broke while it was used. Nothing more comes of it."""
 
 
 class StorageFull(StorageError):

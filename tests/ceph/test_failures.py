@@ -20,6 +20,7 @@ from cinder_cow import execute
 from cinder_cow import plan
 from cinder_cow.backends.rbd import RbdBackend
 from cinder_cow.model import Clone
+from cinder_cow.model import RefusalCode
 from cinder_cow.model import Target
 from tests.ceph.lab import MIB
 
@@ -84,6 +85,9 @@ def test_failed_clone_names_what_failed(either_lab):
 
     assert f'clone images/{image.image_id}@snap' in str(caught.value)
     assert either_lab.leftovers() == []
+    # The next try is told the truth.
+    (refusal,) = backend.cloneable(image).refusals
+    assert refusal.code is RefusalCode.IMAGE_MISSING
 
 
 def test_volume_that_was_there_before_survives(either_lab):

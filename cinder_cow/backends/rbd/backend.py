@@ -36,9 +36,9 @@ from cinder_cow.model import Snapshot
 from cinder_cow.model import SnapshotRef
 from cinder_cow.model import Verdict
 
-#: The kept connection may have broken since its last use. What only reads
-#: is safe to be asked again, on a new one.
-asked_again_when_lost = tenacity.retry(
+#: The kept connection may have broken since its last use. A lost one does
+#: nothing more: it is safe to begin again, on a new one.
+begun_again_when_lost = tenacity.retry(
     retry=tenacity.retry_if_exception_type(errors.ConnectionLost),
     stop=tenacity.stop_after_attempt(2),
     reraise=True,
@@ -63,7 +63,7 @@ class RbdBackend(base.ImageBackend):
     """Volumes in one pool of one Ceph cluster."""
 
     @native.in_thread
-    @asked_again_when_lost
+    @begun_again_when_lost
     def cloneable(self, image_info: ImageInfo) -> Verdict:
         with connected(self.settings) as connection:
             site = self._site(connection)
@@ -81,6 +81,7 @@ class RbdBackend(base.ImageBackend):
             return rules.judge(sifted, seen, site, clone_v2)
 
     @native.in_thread
+    @begun_again_when_lost
     def clone(
         self,
         image_info: ImageInfo,
@@ -95,6 +96,7 @@ class RbdBackend(base.ImageBackend):
             self._volumes(action) as volumes,
             volumes.connection.pool(parent.ref.pool) as images,
             self._new(volume_name),
+            _forgotten_on_failure(volumes.connection, parent.ref),
         ):
             rbd.RBD().clone(
                 images,
@@ -107,6 +109,7 @@ class RbdBackend(base.ImageBackend):
             )
 
     @native.in_thread
+    @begun_again_when_lost
     def open(self, volume_name: str, size_bytes: int) -> RbdWriter:
         action = f'create {self._path(volume_name)}'
         with contextlib.ExitStack() as stack:
@@ -189,3 +192,15 @@ class RbdBackend(base.ImageBackend):
             parent_stripe_unit_bytes, self.settings.object_bytes
         )
         return object_bytes.bit_length() - 1
+
+
+@contextlib.contextmanager
+def _forgotten_on_failure(
+    connection: Connection, ref: SnapshotRef
+) -> Iterator[None]:
+    """What is known of the parent may be why it failed: it may be gone."""
+    try:
+        yield
+    except rbd.Error:
+        lookup.forget(connection, ref)
+        raise

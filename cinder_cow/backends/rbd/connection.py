@@ -28,6 +28,8 @@ import tenacity
 from cinder_cow import errors
 from cinder_cow import native
 from cinder_cow.backends.base import Settings
+from cinder_cow.model import Snapshot
+from cinder_cow.model import SnapshotRef
 
 Key = tuple[int, str, str, str | None]
 
@@ -40,6 +42,9 @@ class Connection:
         self.fsid: str = cluster.get_fsid()
         self.users = 0
         self.kept = True
+        #: Protected snapshots that were looked at: they do not change. Kept
+        #: for speed: a look costs an eighth of a clone.
+        self.snapshots: dict[SnapshotRef, Snapshot] = {}
 
     @contextlib.contextmanager
     def pool(self, name: str) -> Iterator[rados.Ioctx]:

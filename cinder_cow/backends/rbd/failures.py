@@ -19,15 +19,15 @@ import rbd
 
 from cinder_cow import errors
 
-#: The connection itself is of no more use. ESHUTDOWN is what a client gets
-#: that stands on the cluster's blocklist.
+#: The connection itself is of no more use, and does nothing more. ESHUTDOWN
+#: is what a client gets that stands on the cluster's blocklist.
 LOST = (
     rbd.ConnectionShutdown,
-    rbd.Timeout,
     rados.ConnectionShutdown,
     rados.RadosStateError,
-    rados.TimedOut,
 )
+#: What was asked may have been done, or may still be.
+TIMED_OUT = (rbd.Timeout, rados.TimedOut)
 FULL = (rbd.NoSpace, rbd.DiskQuotaExceeded, rados.NoSpace)
 
 
@@ -38,6 +38,8 @@ def mapped(action: str) -> Iterator[None]:
         yield
     except LOST as exc:
         raise errors.ConnectionLost(action, exc) from exc
+    except TIMED_OUT as exc:
+        raise errors.StorageUnreachable(action, exc) from exc
     except FULL as exc:
         raise errors.StorageFull(action, exc) from exc
     except (rados.Error, rbd.Error) as exc:

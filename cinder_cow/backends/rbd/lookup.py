@@ -31,8 +31,25 @@ DENIED = (rados.PermissionError, rados.PermissionDeniedError)
 def look(connection: Connection, ref: SnapshotRef) -> Snapshot | Absence:
     """The snapshot, or why it cannot be seen.
 
+    One that was seen before may be gone by now: then the clone fails, and
+    whoever cloned calls :func:`forget`.
+
     :raises StorageError: when that cannot be found out.
     """
+    if ref in connection.snapshots:
+        return connection.snapshots[ref]
+    found = _look(connection, ref)
+    if isinstance(found, Snapshot) and found.protected:
+        connection.snapshots[ref] = found
+    return found
+
+
+def forget(connection: Connection, ref: SnapshotRef) -> None:
+    """Have the next :func:`look` ask the cluster."""
+    connection.snapshots.pop(ref, None)
+
+
+def _look(connection: Connection, ref: SnapshotRef) -> Snapshot | Absence:
     with failures.mapped(f'look at {ref}'):
         try:
             with connection.pool(ref.pool) as ioctx:
