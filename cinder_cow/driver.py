@@ -22,13 +22,19 @@ from oslo_config import cfg
 from cinder_cow import backends
 from cinder_cow import errors
 from cinder_cow import execute
-from cinder_cow import host
 from cinder_cow import opts
 from cinder_cow import plan
+from cinder_cow import sources
 from cinder_cow.backends.base import ImageBackend
+from cinder_cow.fill import Filler
+from cinder_cow.host import failures
+from cinder_cow.host import records
+from cinder_cow.host import selftest
+from cinder_cow.host import terms
 from cinder_cow.model import ImageInfo
 from cinder_cow.model import Method
 from cinder_cow.model import Verdict
+from cinder_cow.turns import Turns
 
 cfg.CONF.register_opts(opts.OPTS, group=configuration.SHARED_CONF_GROUP)
 
@@ -41,7 +47,7 @@ class CowRBDDriver(rbd.RBDDriver):
 
     .. code-block:: none
 
-        1.0.0 - Volumes from images are copy-on-write clones
+        1.0.0 - Volumes from images are clones, or verified streams
 
     """
 
@@ -50,6 +56,7 @@ class CowRBDDriver(rbd.RBDDriver):
     def __init__(self, *args, **kwargs):
         super().__init__(*args, **kwargs)
         self.configuration.append_config_values(opts.OPTS)
+        self._turns = Turns(self.configuration.cow_max_copies)
 
     @classmethod
     def get_driver_options(cls):
@@ -60,7 +67,9 @@ class CowRBDDriver(rbd.RBDDriver):
             # Upstream would fail with an AttributeError.
             raise exception.VolumeBackendAPIException(
                 data=str(
-                    errors.BackendNotLoadable(
+                    errors.PluginNotLoadable(
+                        'cow_backend',
+                        backends.NAMESPACE,
                         self.configuration.cow_backend,
                         'there is no Python module rados or rbd',
                     )
@@ -72,10 +81,11 @@ class CowRBDDriver(rbd.RBDDriver):
         super().check_for_setup_error()
         try:
             backend = self._backend()
-            finding, examples = host.glance_finding()
-            host.report_finding(finding)
+            self._filler()
+            finding, examples = selftest.glance_finding()
+            records.finding(finding)
             for finding in backend.findings(examples):
-                host.report_finding(finding)
+                records.finding(finding)
         except errors.CowError as exc:
             raise exception.VolumeBackendAPIException(data=str(exc)) from exc
 
@@ -83,23 +93,51 @@ class CowRBDDriver(rbd.RBDDriver):
         self, context, volume, image_location, image_meta, image_service
     ):
         started = time.monotonic()
-        image = host.image_info(image_meta, image_location)
-        target = host.target(volume)
         update = {}
-
-        def finish():
-            update.update(self._setup_volume(volume) or {})
-
-        with host.translated(context, volume):
-            verdict = self.cloneable(image)
-            chosen = plan.choose(image, target, verdict)
-            result = execute.run(
-                chosen, image, target, self._backend(), finish
-            )
-        host.report(result.lasting(time.monotonic() - started), verdict)
+        work = self._work(
+            context, volume, image_location, image_meta, image_service, update
+        )
+        with failures.translated(context, volume):
+            verdict = work.backend.cloneable(work.image)
+            records.warn(volume, work.image, verdict)
+            chosen = plan.choose(work.image, work.target, verdict)
+            result = execute.run(chosen, work)
+        records.report(result.lasting(time.monotonic() - started))
         if result.method is Method.DELEGATE:
             return None, False
+        if result.method is Method.STREAM:
+            records.signature(context, volume, result.signature_verified)
         return {**update, 'provider_location': None}, True
+
+    def copy_image_to_volume(
+        self, context, volume, image_service, image_id, disable_sparse=False
+    ):
+        # Cinder asks for this of a volume that holds old data (reimage), and
+        # of a new one when clone_image has left it to Cinder's own way.
+        image_meta = image_service.show(context, image_id)
+        image = terms.image_info(image_meta)
+        if not disable_sparse or not terms.is_plain(volume, image):
+            super().copy_image_to_volume(
+                context, volume, image_service, image_id, disable_sparse
+            )
+            return
+        started = time.monotonic()
+        work = self._work(
+            context,
+            volume,
+            image_service.get_location(context, image_id),
+            image_meta,
+            image_service,
+            {},
+        )
+        with failures.translated(context, volume):
+            result = execute.overwrite(work)
+        records.report(result.lasting(time.monotonic() - started))
+
+    def clear_download(self, context, volume):
+        """Called at start-up for a volume that was being filled."""
+        with failures.translated(context, volume):
+            self._backend().remove(volume.name)
 
     def cloneable(self, image_info: ImageInfo) -> Verdict:
         """Whether the image lies where a clone of it can be made.
@@ -112,8 +150,36 @@ class CowRBDDriver(rbd.RBDDriver):
         """Make the volume out of the image's blocks: the second hook."""
         self._backend().clone(image_info, volume_name)
 
-    def _backend(self) -> ImageBackend:
-        return backends.load(
-            self.configuration.cow_backend,
-            host.settings(self.configuration, self._get_config_tuple()),
+    def _work(
+        self,
+        context,
+        volume,
+        image_location,
+        image_meta,
+        image_service,
+        update,
+    ):
+        """What a volume is made with; ``update`` is filled with upstream's."""
+        return execute.Work(
+            terms.image_info(image_meta, image_location),
+            terms.target(volume),
+            self._backend(),
+            lambda: update.update(self._setup_volume(volume) or {}),
+            self._filler(),
+            terms.request(context, volume, image_meta, image_service),
         )
+
+    def _backend(self) -> ImageBackend:
+        return backends.load(self.configuration.cow_backend, self._settings())
+
+    def _filler(self) -> Filler:
+        settings = terms.source_settings(self.configuration, self._settings())
+        return Filler(
+            terms.fill_settings(self.configuration),
+            sources.load(tuple(self.configuration.cow_sources), settings),
+            self._turns,
+        )
+
+    def _settings(self):
+        # Cinder may have failed over to another cluster.
+        return terms.settings(self.configuration, self._get_config_tuple())

@@ -21,7 +21,13 @@
         StorageUnreachable  the cluster does not answer, or not in time
           ConnectionLost    the connection broke while it was used
         StorageFull         no space, or a quota
-      BackendNotLoadable    the plugin of `cow_backend` cannot be used
+      PluginNotLoadable     a backend or source that an option names
+      ImageUnacceptable     the image is not what it says, or not safe to use
+        SignatureInvalid    its signature does not hold
+      SourceError           an image's bytes could not be read
+        SourceUnreachable   the source could not be talked to
+        SourceStalled       no byte came for too long
+        SourceDamaged       they are not the image's: too few, too many, other
 
 A refusal to clone is not an error: see :class:`cinder_cow.model.Refusal`.
 """
@@ -92,14 +98,65 @@ class StorageFull(StorageError):
     remedy = 'Free space or raise the quota: see `ceph df detail`.'
 
 
-class BackendNotLoadable(CowError):
-    """The plugin that `cow_backend` names cannot be used."""
+class PluginNotLoadable(CowError):
+    """The plugin that an option names cannot be used."""
 
-    def __init__(self, name: str, cause: Exception | str) -> None:
+    def __init__(
+        self, option: str, namespace: str, name: str, cause: Exception | str
+    ) -> None:
         self.name = name
         super().__init__(
-            f'cow_backend = {name} cannot be loaded: {cause}. It must be an'
-            f' entry point of the group cinder_cow.backends; for "rbd"'
-            f' install the packages python3-rados and python3-rbd where'
-            f' the Python of cinder-volume finds them.'
+            f'{option} = {name} cannot be loaded: {cause}. It must be an'
+            f' entry point of the group {namespace}; for "rbd" install the'
+            f' packages python3-rados and python3-rbd where the Python of'
+            f' cinder-volume finds them.'
         )
+
+
+class ImageUnacceptable(CowError):
+    """The image is not what it says that it is, or not safe to use."""
+
+    def __init__(self, image_id: str, reason: str) -> None:
+        self.image_id = image_id
+        self.reason = reason
+        super().__init__(f'Image {image_id} cannot be used: {reason}')
+
+
+class SignatureInvalid(ImageUnacceptable):
+    """The image's signature does not hold."""
+
+
+class SourceError(CowError):
+    """The image's bytes could not be read."""
+
+    remedy = 'Try again; see the log of the source.'
+
+    def __init__(self, source: str, image_id: str, reason: object) -> None:
+        self.source = source
+        self.image_id = image_id
+        self.reason = reason
+        super().__init__(
+            f'Could not read image {image_id} from {source}: {reason}.'
+            f' {self.remedy}'
+        )
+
+
+class SourceUnreachable(SourceError):
+    """The source could not be talked to, or has not got the image."""
+
+
+class SourceStalled(SourceError):
+    """No byte came for `cow_stall_seconds`."""
+
+    remedy = (
+        'See whether the source is overloaded; cow_stall_seconds is how long'
+        ' a silence is borne.'
+    )
+
+
+class SourceDamaged(SourceError):
+    """What came is not the image: too few bytes, too many, or others."""
+
+    remedy = (
+        'If it happens again, the stored image is damaged: upload it anew.'
+    )

@@ -18,74 +18,162 @@ is raised. Only what this call made is ever removed.
 from collections.abc import Callable
 from collections.abc import Iterator
 import contextlib
+from dataclasses import dataclass
+from typing import Any
 
 from oslo_log import log as logging
 
 from cinder_cow import errors
 from cinder_cow.backends.base import ImageBackend
+from cinder_cow.backends.base import VolumeWriter
+from cinder_cow.fill import Destination
+from cinder_cow.fill import Filled
+from cinder_cow.fill import Filler
+from cinder_cow.fill import Request
 from cinder_cow.model import Clone
 from cinder_cow.model import Delegate
 from cinder_cow.model import ImageInfo
 from cinder_cow.model import Method
 from cinder_cow.model import Plan
+from cinder_cow.model import Refusal
 from cinder_cow.model import Result
+from cinder_cow.model import Stream
 from cinder_cow.model import Target
-from cinder_cow.model import Verdict
 from cinder_cow.model import Verification
 
 LOG = logging.getLogger(__name__)
 
 
-def run(
-    plan: Plan,
-    image: ImageInfo,
-    target: Target,
-    backend: ImageBackend,
-    finish: Callable[[], None],
-) -> Result:
+@dataclass(frozen=True, slots=True)
+class Work:
+    """What a plan is carried out with."""
+
+    image: ImageInfo
+    target: Target
+    backend: ImageBackend
+    #: Completes a volume that has its content: QoS, replication. When it
+    #: raises, the volume is removed and the error goes on.
+    finish: Callable[[], None]
+    filler: Filler
+    request: Request
+
+
+def run(plan: Plan, work: Work) -> Result:
     """What was done for the volume.
 
-    :param finish: completes a volume that has its content: QoS, replication.
-        When it raises, the volume is removed and the error goes on.
+    :raises CowError: and whatever ``finish`` raises. The volume is gone then.
     """
     match plan:
         case Clone():
-            return _clone(plan, image, target, backend, finish)
+            return _clone(plan, work)
+        case Stream():
+            return _stream(plan, work)
         case Delegate():
-            return _delegate(plan, image, target)
+            return _delegate(plan, work)
 
 
-def _clone(
-    plan: Clone,
-    image: ImageInfo,
-    target: Target,
-    backend: ImageBackend,
-    finish: Callable[[], None],
-) -> Result:
-    backend.clone(image, target.volume_name, Verdict(plan.parent))
-    with _removed_on_failure(backend, target.volume_name):
+def _clone(plan: Clone, work: Work) -> Result:
+    name = work.target.volume_name
+    with _removed_on_failure(work.backend, name):
+        work.backend.clone(work.image, name)
         if plan.parent.size_bytes < plan.size_bytes:
-            backend.grow(target.volume_name, plan.size_bytes)
-        finish()
-    return Result(
-        volume_id=target.volume_id,
-        image_id=image.image_id,
-        method=Method.CLONE,
-        reason='cloneable',
+            work.backend.grow(name, plan.size_bytes)
+        work.finish()
+    return _result(
+        work,
+        Method.CLONE,
+        'cloneable',
         verification=Verification.SHARED,
         parent=plan.parent.ref,
     )
 
 
-def _delegate(plan: Delegate, image: ImageInfo, target: Target) -> Result:
-    codes = dict.fromkeys(refusal.code.value for refusal in plan.refusals)
-    return Result(
-        volume_id=target.volume_id,
-        image_id=image.image_id,
-        method=Method.DELEGATE,
-        reason=','.join(codes),
-        verification=Verification.DELEGATED,
+def _stream(plan: Stream, work: Work) -> Result:
+    name = work.target.volume_name
+    destination = Destination(
+        _opener(work.backend, name, plan.size_bytes),
+        plan.size_bytes,
+        is_zero=True,
     )
+    with _removed_on_failure(work.backend, name):
+        filled = work.filler.fill(work.image, work.request, destination)
+        work.finish()
+    return _streamed(work, filled, plan.refusals)
+
+
+def overwrite(work: Work) -> Result:
+    """What was done to give a volume that is there the image's content.
+
+    Its old bytes are gone, its snapshots stay. After an error it holds
+    anything.
+
+    :raises ImageTooBig: before a byte is written.
+    """
+    image, target = work.image, work.target
+    if image.size_bytes > target.size_bytes:
+        raise errors.ImageTooBig(
+            image.image_id, image.size_bytes, target.size_bytes
+        )
+    destination = Destination(
+        lambda: work.backend.reopen(target.volume_name),
+        target.size_bytes,
+        is_zero=False,
+    )
+    filled = work.filler.fill(image, work.request, destination)
+    work.finish()
+    return _streamed(work, filled, ())
+
+
+def _opener(
+    backend: ImageBackend, volume_name: str, size_bytes: int
+) -> Callable[[], VolumeWriter]:
+    """Opens a new, empty volume; and another when it is called again."""
+    opened = False
+
+    def open_new() -> VolumeWriter:
+        nonlocal opened
+        if opened:
+            backend.remove(volume_name)
+        writer = backend.open(volume_name, size_bytes)
+        opened = True
+        return writer
+
+    return open_new
+
+
+def _delegate(plan: Delegate, work: Work) -> Result:
+    return _result(
+        work,
+        Method.DELEGATE,
+        _codes(plan.refusals),
+        verification=Verification.DELEGATED,
+        refusals=plan.refusals,
+    )
+
+
+def _streamed(
+    work: Work, filled: Filled, refusals: tuple[Refusal, ...]
+) -> Result:
+    return _result(
+        work,
+        Method.STREAM,
+        _codes(refusals) or 'reimage',
+        verification=filled.verification,
+        source=filled.source,
+        signature_verified=filled.signature_verified,
+        refusals=refusals,
+        bytes_copied=filled.bytes_copied,
+    )
+
+
+def _result(work: Work, method: Method, reason: str, **more: Any) -> Result:
+    return Result(
+        work.target.volume_id, work.image.image_id, method, reason, **more
+    )
+
+
+def _codes(refusals: tuple[Refusal, ...]) -> str:
+    return ','.join(dict.fromkeys(each.code.value for each in refusals))
 
 
 @contextlib.contextmanager
@@ -94,15 +182,21 @@ def _removed_on_failure(
 ) -> Iterator[None]:
     try:
         yield
-    except BaseException:  # also when the green thread is killed
-        try:
-            backend.remove(volume_name)
-        except errors.CowError as exc:
-            # The first error is the one to report; this one is told here.
-            LOG.warning(
-                'The unfinished volume %s is left behind: %s Deleting the'
-                ' volume in Cinder removes it.',
-                volume_name,
-                exc,
-            )
+    except errors.VolumeExists:
         raise
+    except BaseException:  # also when the green thread is killed
+        _remove(backend, volume_name)
+        raise
+
+
+def _remove(backend: ImageBackend, volume_name: str) -> None:
+    try:
+        backend.remove(volume_name)
+    except errors.CowError as exc:
+        # The first error is the one to report; this one is told here.
+        LOG.warning(
+            'The unfinished volume %s may be left behind: %s If no volume'
+            ' of Cinder uses it, remove it with `rbd rm`.',
+            volume_name,
+            exc,
+        )

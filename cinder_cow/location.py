@@ -48,7 +48,7 @@ def _not_rbd(url: str) -> Refusal:
     scheme = url.partition('://')[0] if '://' in url else 'none'
     return Refusal(
         RefusalCode.NOT_RBD,
-        f'The image lies in a store with URL scheme "{scheme[:16]}", not rbd',
+        f"The image lies in a store with URL scheme '{scheme[:16]}', not rbd",
         'Copy it into an rbd store of this cluster: glance image-import'
         ' --import-method copy-image --stores STORE IMAGE',
     )

@@ -34,6 +34,12 @@ class ImageInfo:
     locations: tuple[str, ...] = ()
     #: Whether the image carries any ``img_signature*`` property.
     signed: bool = False
+    #: Name and hex digest of Glance's hash, ``os_hash_*``; None where it has
+    #: none (an image added by its location, Nova's direct snapshots).
+    hash_algo: str | None = None
+    hash_value: str | None = None
+    #: The older MD5 of Glance, hex.
+    checksum: str | None = None
 
 
 @dataclass(frozen=True, slots=True)
@@ -156,19 +162,28 @@ class Clone:
 
 
 @dataclass(frozen=True, slots=True)
+class Stream:
+    """Plan: fill a new volume of ``size_bytes`` with the image's bytes."""
+
+    size_bytes: int
+    refusals: tuple[Refusal, ...]
+
+
+@dataclass(frozen=True, slots=True)
 class Delegate:
     """Plan: leave the volume to Cinder's own path, a full copy."""
 
     refusals: tuple[Refusal, ...]
 
 
-Plan = Clone | Delegate
+Plan = Clone | Stream | Delegate
 
 
 class Method(enum.Enum):
     """How a volume came to its content."""
 
     CLONE = 'clone'
+    STREAM = 'stream'
     DELEGATE = 'delegate'
 
 
@@ -177,6 +192,12 @@ class Verification(enum.Enum):
 
     #: Nothing was copied: the volume shares the blocks that Glance stored.
     SHARED = 'shared'
+    #: Every byte, against Glance's ``os_hash_value``.
+    HASH = 'hash'
+    #: Every byte, against Glance's MD5 ``checksum``: it has nothing better.
+    CHECKSUM = 'checksum'
+    #: Glance has no hash of the image, or its holes would cost too much.
+    ABSENT = 'absent'
     #: Left to Cinder's own path, which checks what it can.
     DELEGATED = 'delegated'
 
@@ -191,6 +212,12 @@ class Result:
     reason: str
     verification: Verification
     parent: SnapshotRef | None = None
+    #: Where the bytes of a copy came from: a name of `cow_sources`.
+    source: str | None = None
+    #: Whether the image's signature was verified.
+    signature_verified: bool = False
+    #: Why it is no clone.
+    refusals: tuple[Refusal, ...] = ()
     seconds: float = 0.0
     #: Bytes copied, not the volume's size: 0 for a clone.
     bytes_copied: int = 0
@@ -206,5 +233,11 @@ class Result:
             f' method={self.method.value} reason={self.reason}'
             f' pool={pool} parent={self.parent or "-"}'
             f' seconds={self.seconds:.3f} bytes={self.bytes_copied}'
+            f' source={self.source or "-"}'
             f' verification={self.verification.value}'
+            f'{self._why()}'
         )
+
+    def _why(self) -> str:
+        why = '; '.join(map(str, self.refusals))
+        return f' why="{why}"' if why else ''

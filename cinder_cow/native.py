@@ -29,6 +29,9 @@ from typing import TypeVar
 P = ParamSpec('P')
 R = TypeVar('R')
 
+#: The identities of the threads that :func:`thread` made and that run now.
+_OURS: set[int] = set()
+
 
 def under_eventlet() -> bool:
     """Whether eventlet has replaced the threads of this process."""
@@ -54,6 +57,47 @@ def lock() -> Any:
     return _original('threading').Lock()
 
 
+def condition() -> Any:
+    """What native threads wait on. Wait in native threads alone.
+
+    To notify is fine anywhere: it holds the lock for a moment only.
+    """
+    return _original('threading').Condition()
+
+
+def event() -> Any:
+    """A flag that native threads wait for. Setting it is fine anywhere."""
+    return _original('threading').Event()
+
+
+def queue() -> Any:
+    """A queue without a bound, read by native threads and fed from anywhere.
+
+    A green thread that reads a green queue is never woken by a native one.
+    """
+    return _original('queue').SimpleQueue()
+
+
+def thread(target: Callable[[], None], name: str) -> Any:
+    """A native thread, not yet started. It does not keep the process alive."""
+    threading = _original('threading')
+
+    def run() -> None:
+        identity = threading.get_ident()
+        _OURS.add(identity)
+        try:
+            target()
+        finally:
+            _OURS.discard(identity)
+
+    return threading.Thread(target=run, name=name, daemon=True)
+
+
+def _in_native_thread() -> bool:
+    """Whether the caller may block as it likes."""
+    return not under_eventlet() or _original('threading').get_ident() in _OURS
+
+
 def sleep(seconds: float) -> None:
     """Stops this thread alone, even where eventlet has patched ``time``."""
     _original('time').sleep(seconds)
@@ -64,12 +108,13 @@ def in_thread(function: Callable[P, R]) -> Callable[P, R]:
 
     Under eventlet it runs in one of the native threads of eventlet's pool
     (20 by default, shared with all of Cinder's own calls to Ceph), and other
-    green threads go on. In native threads it is called as it is.
+    green threads go on. In native threads, those of :func:`thread` too, it is
+    called as it is: the pool answers to green threads alone.
     """
 
     @functools.wraps(function)
     def call(*args: P.args, **kwargs: P.kwargs) -> R:
-        if not under_eventlet():
+        if _in_native_thread():
             return function(*args, **kwargs)
         from eventlet import tpool
 

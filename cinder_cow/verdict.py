@@ -60,7 +60,7 @@ def sift(image: ImageInfo, site: Site) -> Sifted:
     for url in image.locations:
         match location.parse(url):
             case SnapshotRef() as ref:
-                refusal = _first(_location_rules(ref, image, site))
+                refusal = trusted(ref, image, site)
                 if refusal is None:
                     candidates.append(ref)
                 else:
@@ -87,12 +87,26 @@ def judge(
     parent = None
     for ref, found in seen:
         if isinstance(found, Absence):
-            refusals.append(_absent(ref, found, site))
+            refusals.append(absent(ref, found, site))
         elif not (found.protected or clone_v2):
             refusals.append(_unprotected(ref))
         elif parent is None:
             parent = found
     return Verdict(parent, tuple(refusals))
+
+
+def is_the_disk(image: ImageInfo) -> bool:
+    """Whether the image's bytes are the disk's, and are there to be read."""
+    return (
+        image.status == 'active'
+        and image.disk_format in RAW_FORMATS
+        and image.container_format in BARE_CONTAINERS
+    )
+
+
+def trusted(ref: SnapshotRef, image: ImageInfo, site: Site) -> Refusal | None:
+    """None when the location may be read in that cluster, else why not."""
+    return _first(_location_rules(ref, image, site))
 
 
 def _first(refusals: Iterable[Refusal | None]) -> Refusal | None:
@@ -154,8 +168,8 @@ def _no_location(image: ImageInfo, _site: Site) -> Refusal | None:
         RefusalCode.NO_LOCATION,
         'Glance shows no location of the image',
         'Add a [glance] section to cinder.conf whose user has the roles'
-        ' service and admin (Glance 2024.2 or newer), or set'
-        ' show_multiple_locations = True in a glance-api that only'
+        ' service and admin (Cinder 27 and Glance 2024.2 or newer). Before'
+        ' these, set show_image_direct_url = True in a glance-api that only'
         ' services reach',
         misconfigured=True,
     )
@@ -243,7 +257,8 @@ def _not_glance_snapshot(ref: SnapshotRef) -> Refusal | None:
 # ... and of what the cluster showed.
 
 
-def _absent(ref: SnapshotRef, absence: Absence, site: Site) -> Refusal:
+def absent(ref: SnapshotRef, absence: Absence, site: Site) -> Refusal:
+    """Why a snapshot cannot be used that was looked for."""
     match absence:
         case Absence.DENIED:
             return _not_readable(ref, site)

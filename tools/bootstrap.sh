@@ -144,6 +144,8 @@ install_project() {
     run "install Python packages" "$venv/bin/pip" install \
         -r "$repo/tools/requirements.txt"
     if [ -e "$repo/setup.cfg" ]; then
+        # What an earlier build has left there hides new entry points.
+        rm -rf "$repo/cinder_cow.egg-info"
         run "install the project" "$venv/bin/pip" install -e "$repo"
     else
         say "no setup.cfg: the project itself is not installed"

@@ -49,7 +49,10 @@ export PATH=$bin:$PATH
 real=()
 for kind in "${kinds[@]}"; do
     case $kind in
-    lint) ruff check . && ruff format --check . ;;
+    lint)
+        ruff check .
+        ruff format --check .
+        ;;
     types) mypy ;;
     unit) tox -q -e py3 -- tests/unit "$@" ;;
     *) real+=("tests/$kind") ;;

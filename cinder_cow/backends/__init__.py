@@ -13,10 +13,7 @@
 
 import functools
 
-from stevedore import driver
-from stevedore import exception
-
-from cinder_cow import errors
+from cinder_cow import plugins
 from cinder_cow.backends.base import ImageBackend
 from cinder_cow.backends.base import Settings
 
@@ -27,25 +24,9 @@ NAMESPACE = 'cinder_cow.backends'
 def load(name: str, settings: Settings) -> ImageBackend:
     """The backend of that entry point; the same one for equal settings.
 
-    :raises BackendNotLoadable: when there is no such entry point, when it
-        cannot be imported, or when it is no :class:`ImageBackend`.
+    :raises PluginNotLoadable: when there is none of that name, or it is none.
     """
-
-    def fail(_manager: object, _entry_point: object, exc: Exception) -> None:
-        raise errors.BackendNotLoadable(name, exc) from exc
-
-    try:
-        plugin = driver.DriverManager(
-            NAMESPACE,
-            name,
-            on_load_failure_callback=fail,
-            invoke_on_load=True,
-            invoke_args=(settings,),
-        ).driver
-    except exception.NoMatches as exc:
-        raise errors.BackendNotLoadable(name, exc) from exc
-    if not isinstance(plugin, ImageBackend):
-        raise errors.BackendNotLoadable(
-            name, f'{type(plugin).__name__} is no ImageBackend'
-        )
-    return plugin
+    backend: ImageBackend = plugins.load(
+        'cow_backend', NAMESPACE, name, ImageBackend, settings
+    )
+    return backend

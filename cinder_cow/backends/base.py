@@ -21,11 +21,13 @@ All methods block; they may be called from several threads at once.
 """
 
 import abc
+from collections.abc import Callable
 from collections.abc import Iterable
 from dataclasses import dataclass
 import types
 from typing import Self
 
+from cinder_cow import native
 from cinder_cow.model import ImageInfo
 from cinder_cow.model import Refusal
 from cinder_cow.model import RefusalCode
@@ -74,29 +76,37 @@ class Finding:
         return f'{text}. {self.remedy}' if self.remedy else text
 
 
+#: Told once of what was started: None when it is done, else why it failed.
+Done = Callable[[BaseException | None], None]
+
+
 class VolumeWriter(abc.ABC):
     """An open volume that is being filled. A context manager: it closes.
 
-    The position is an argument, never a cursor. A range that is never
-    written reads as zeros in a new volume.
+    The position is an argument, never a cursor. What is started may finish in
+    any order. A range that is never written reads as zeros in a new volume.
     """
 
+    @property
     @abc.abstractmethod
-    def write_at(
-        self, offset: int, data: bytes | bytearray | memoryview
-    ) -> None:
-        """Write all of ``data`` at ``offset`` bytes.
+    def block_bytes(self) -> int:
+        """What writes are best aligned to, and no longer than."""
 
-        :raises StorageError: also for an earlier write that failed late.
+    @abc.abstractmethod
+    def start_write(self, offset: int, data: bytes, done: Done) -> None:
+        """Begin to write ``data`` at ``offset`` bytes; it is kept till done.
+
+        :param done: is called exactly once, in any thread, also before this
+            returns; not when this raises. It must not wait.
         """
 
     @abc.abstractmethod
-    def zero_at(self, offset: int, length: int) -> None:
-        """Make ``length`` bytes at ``offset`` read as zeros."""
+    def start_zero(self, offset: int, length: int, done: Done) -> None:
+        """Begin to make ``length`` bytes at ``offset`` read as zeros."""
 
     @abc.abstractmethod
     def flush(self) -> None:
-        """Return when all that was written is safe in the cluster.
+        """Return when all that is done is safe in the cluster.
 
         :raises StorageError: when any of it is not.
         """
@@ -104,6 +114,20 @@ class VolumeWriter(abc.ABC):
     @abc.abstractmethod
     def close(self) -> None:
         """Let go of the volume. Does not flush. May be called twice."""
+
+    def write_at(self, offset: int, data: bytes) -> None:
+        """Write all of ``data`` at ``offset`` bytes, and wait for it.
+
+        :raises StorageError: when it is not written.
+        """
+        _wait_for(lambda done: self.start_write(offset, data, done))
+
+    def zero_at(self, offset: int, length: int) -> None:
+        """Make ``length`` bytes at ``offset`` read as zeros, and wait.
+
+        :raises StorageError: when they do not.
+        """
+        _wait_for(lambda done: self.start_zero(offset, length, done))
 
     def __enter__(self) -> Self:
         return self
@@ -140,20 +164,15 @@ class ImageBackend(abc.ABC):
             )
         )
 
-    def clone(
-        self,
-        image_info: ImageInfo,
-        volume_name: str,
-        verdict: Verdict | None = None,
-    ) -> None:
+    def clone(self, image_info: ImageInfo, volume_name: str) -> None:
         """Make the volume out of the image's own blocks, near-instantly.
 
         Optional, with :meth:`cloneable`. The volume has the image's size.
 
-        :param verdict: what :meth:`cloneable` said a moment ago; it is asked
-            again where that is left out.
-        :raises VolumeExists: and leaves what exists as it is.
-        :raises StorageError: and leaves nothing behind.
+        :raises VolumeExists: if and only if there was such a volume before,
+            which is left as it is. After any other error what there is under
+            that name is of this call: the caller removes it.
+        :raises StorageError: when the storage fails.
         :raises RuntimeError: when the image is not cloneable.
         """
         raise RuntimeError(f'{type(self).__name__} makes no clones')
@@ -162,8 +181,12 @@ class ImageBackend(abc.ABC):
     def open(self, volume_name: str, size_bytes: int) -> VolumeWriter:
         """Make an empty volume and open it to be filled.
 
-        :raises VolumeExists: and leaves what exists as it is.
+        :raises VolumeExists: as :meth:`clone` does.
         """
+
+    @abc.abstractmethod
+    def reopen(self, volume_name: str) -> VolumeWriter:
+        """Open a volume that is there, to be written over."""
 
     @abc.abstractmethod
     def grow(self, volume_name: str, size_bytes: int) -> None:
@@ -179,6 +202,22 @@ class ImageBackend(abc.ABC):
         :raises StorageError: when the storage cannot be asked.
         """
         return []
+
+
+@native.in_thread
+def _wait_for(start: Callable[[Done], None]) -> None:
+    finished = native.event()
+    failures: list[BaseException] = []
+
+    def done(failure: BaseException | None) -> None:
+        if failure is not None:
+            failures.append(failure)
+        finished.set()
+
+    start(done)
+    finished.wait()
+    if failures:
+        raise failures[0]
 
 
 def parent_of(image_info: ImageInfo, verdict: Verdict) -> Snapshot:

@@ -10,15 +10,18 @@
 # License for the specific language governing permissions and limitations
 # under the License.
 import concurrent.futures
+import dataclasses
+import os
+import signal
+import time
 
 import pytest
 import rbd
 
-from cinder_cow import execute
 from cinder_cow import plan
-from cinder_cow.backends.rbd.connection import connected
 from cinder_cow.model import Target
 from tests.ceph.lab import MIB
+from tests.fakes.work import run
 
 CONTENT = b'D0D-' * MIB  # 4 MiB
 
@@ -28,7 +31,7 @@ def make(lab, image, size_bytes, backend=None, name='volume-1'):
     backend = backend or lab.backend()
     target = Target(name.removeprefix('volume-'), name, size_bytes)
     chosen = plan.choose(image, target, backend.cloneable(image))
-    return execute.run(chosen, image, target, backend, lambda: None)
+    return run(chosen, image, target, backend)
 
 
 def test_volume_is_a_clone_of_glances_snapshot(either_lab):
@@ -88,16 +91,25 @@ def test_order_is_the_larger_of_the_images_and_cinders(
     assert lab.stored() == {'volume-1': CONTENT + bytes(2 * MIB)}
 
 
-def test_features_are_those_that_ceph_conf_asks_for(lab):
-    make(lab, lab.image(CONTENT), len(CONTENT))
+def test_features_are_those_that_ceph_conf_asks_for(lab, tmp_path):
+    asked = rbd.RBD_FEATURE_LAYERING | rbd.RBD_FEATURE_EXCLUSIVE_LOCK
+    assert asked != int(lab.rados.conf_get('rbd_default_features'))
+    conf = tmp_path / 'ceph.conf'
+    conf.write_text(
+        f'{lab.cluster.conf.read_text()}\n'
+        f'[client]\nrbd_default_features = {asked}\n'
+    )
 
-    wanted = int(lab.rados.conf_get('rbd_default_features'))
+    make(
+        lab, lab.image(CONTENT), len(CONTENT), lab.backend(conf_path=str(conf))
+    )
+
     with lab.opened('volume-1') as volume:
-        assert volume.features() & wanted == wanted
+        assert volume.features() & ~rbd.RBD_FEATURE_OPERATIONS == asked
 
 
 def test_iso_is_cloned_too(lab):
-    image = lab.image(CONTENT)
+    image = dataclasses.replace(lab.image(CONTENT), disk_format='iso')
 
     result = make(lab, image, len(CONTENT))
 
@@ -122,15 +134,19 @@ def test_sixteen_at_once_from_one_image(either_lab):
     assert either_lab.data_objects() == []
 
 
-def test_a_clone_waits_for_no_other(lab):
-    # A lock around the use of the connection would stop the clone for ever.
-    backend = lab.backend()
-    image = lab.image(CONTENT)
+def test_a_clone_waits_for_no_other(lab, old_lab):
+    """One blocks in librbd, as its cluster's OSD is stopped."""
+    stuck, free = lab.image(CONTENT), old_lab.image(CONTENT)
+    osd = lab.cluster.pid('osd')
+    with concurrent.futures.ThreadPoolExecutor(2) as pool:
+        os.kill(osd, signal.SIGSTOP)
+        try:
+            blocked = pool.submit(make, lab, stuck, len(CONTENT))
+            time.sleep(0.5)
+            pool.submit(make, old_lab, free, len(CONTENT)).result(60)
+            assert not blocked.done()
+        finally:
+            os.kill(osd, signal.SIGCONT)
+        blocked.result(60)
 
-    with (
-        connected(backend.settings),
-        concurrent.futures.ThreadPoolExecutor(1) as pool,
-    ):
-        pool.submit(make, lab, image, len(CONTENT), backend).result(60)
-
-    assert lab.names() == ['volume-1']
+    assert lab.names() == old_lab.names() == ['volume-1']

@@ -48,7 +48,14 @@ def test_pool_that_is_not_there_is_a_wrong_option(lab):
 def test_images_of_another_cluster_are_no_pools_of_ours(lab, old_lab):
     found = answers(lab.backend(), ref(old_lab, pool='elsewhere'))
 
-    assert list(found) == ['Are clones made in format 2']
+    assert list(found) == [
+        'Do images lie in the cluster of the volumes',
+        'Are clones made in format 2',
+    ]
+    ok, text = found['Do images lie in the cluster of the volumes']
+    assert ok is False
+    assert old_lab.fsid in text
+    assert lab.fsid in text
 
 
 def test_clone_format(lab, old_lab):

@@ -16,13 +16,14 @@ import dataclasses
 import pytest
 
 from cinder_cow import errors
-from cinder_cow import execute
 from cinder_cow import plan
 from cinder_cow.backends.rbd import RbdBackend
 from cinder_cow.model import Clone
 from cinder_cow.model import RefusalCode
 from cinder_cow.model import Target
 from tests.ceph.lab import MIB
+from tests.fakes import work
+from tests.fakes.work import nothing
 
 CONTENT = b'D0D-' * 2**18  # 1 MiB
 TARGET = Target('1', 'volume-1', 2 * MIB)
@@ -39,14 +40,10 @@ class Failing(RbdBackend):
             raise errors.StorageError('grow', OSError('injected'))
 
 
-def nothing():
-    pass
-
-
 def run(backend, image, finish=nothing):
     parent = backend.cloneable(image).parent
     chosen = Clone(parent, TARGET.size_bytes)
-    return execute.run(chosen, image, TARGET, backend, finish)
+    return work.run(chosen, image, TARGET, backend, finish)
 
 
 def test_failed_grow(either_lab):
@@ -75,7 +72,7 @@ def test_failed_clone_names_what_failed(either_lab):
     either_lab.sweep()  # the image goes between the verdict and the clone
 
     with pytest.raises(errors.StorageError) as caught:
-        execute.run(
+        work.run(
             Clone(verdict.parent, TARGET.size_bytes),
             image,
             TARGET,

@@ -17,6 +17,7 @@ name to its bytes as the storage has them now.
 """
 
 import dataclasses
+import queue
 
 import pytest
 
@@ -42,13 +43,6 @@ class BackendContract:
 
     def test_clone_has_the_images_bytes(self, backend, image, content, stored):
         backend.clone(image, NAME)
-
-        assert stored() == {NAME: content}
-
-    def test_clone_with_a_verdict_in_hand(
-        self, backend, image, content, stored
-    ):
-        backend.clone(image, NAME, backend.cloneable(image))
 
         assert stored() == {NAME: content}
 
@@ -79,7 +73,7 @@ class BackendContract:
     def test_written_bytes_arrive_where_they_were_put(self, backend, stored):
         with backend.open(NAME, 4 * BLOCK) as writer:
             writer.write_at(3 * BLOCK, b'b' * BLOCK)
-            writer.write_at(0, memoryview(b'a' * BLOCK))
+            writer.write_at(0, b'a' * BLOCK)
             writer.flush()
 
         assert stored() == {
@@ -98,6 +92,37 @@ class BackendContract:
         writer = backend.open(NAME, BLOCK)
         writer.close()
         writer.close()
+
+    def test_reopened_volume_is_written_over(self, backend, image, stored):
+        backend.clone(image, NAME)
+        with backend.open('other', 3 * BLOCK) as writer:
+            writer.write_at(0, b'a' * 3 * BLOCK)
+        with backend.reopen('other') as writer:
+            writer.write_at(BLOCK, b'b' * BLOCK)
+            writer.flush()
+
+        assert stored()['other'] == b'a' * BLOCK + b'b' * BLOCK + b'a' * BLOCK
+
+    def test_zeros_hide_the_parent(self, backend, image, content, stored):
+        backend.clone(image, NAME)
+        with backend.reopen(NAME) as writer:
+            writer.zero_at(0, BLOCK)
+            writer.flush()
+
+        assert stored() == {NAME: bytes(BLOCK) + content[BLOCK:]}
+
+    def test_many_at_once_are_all_told_of(self, backend, stored):
+        told = queue.Queue()
+        with backend.open(NAME, 16 * BLOCK) as writer:
+            for number in reversed(range(16)):
+                block = bytes([number]) * BLOCK
+                writer.start_write(number * BLOCK, block, told.put)
+            assert [told.get(timeout=30) for _ in range(16)] == [None] * 16
+            writer.flush()
+
+        assert stored() == {
+            NAME: b''.join(bytes([n]) * BLOCK for n in range(16))
+        }
 
     def test_grow_adds_zeros(self, backend, image, content, stored):
         backend.clone(image, NAME)

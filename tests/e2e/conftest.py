@@ -9,15 +9,18 @@
 # WARRANTIES OR CONDITIONS OF ANY KIND, either express or implied. See the
 # License for the specific language governing permissions and limitations
 # under the License.
+import concurrent.futures
 import contextlib
 import os
 import pathlib
+import threading
 import time
 
 import pytest
 import rados
 import rbd
 
+from sandbox.cloud import BUSY
 from sandbox.cloud import Cloud
 from sandbox.stack import Options
 from sandbox.stack import Stack
@@ -69,6 +72,30 @@ class Made:
             volume_type, image_id, **options
         )
         return volume_id
+
+    def begin(self, volume_type, image_id):
+        """The id of a volume that is being made."""
+        return self.cloud.connection.block_storage.create_volume(
+            size=1, image_id=image_id, volume_type=volume_type
+        ).id
+
+    def statuses(self, volume_id, seconds=120):
+        """Each that the volume has, in turn, until it is at rest."""
+        seen = []
+        deadline = time.monotonic() + seconds
+        while not seen or seen[-1] in BUSY:
+            assert time.monotonic() < deadline, f'{volume_id}: still {seen}'
+            status = self.cloud.volume(volume_id).status
+            if seen[-1:] != [status]:
+                seen.append(status)
+            time.sleep(0.02)
+        return seen
+
+    def wait(self, volume_id, status, seconds=60):
+        deadline = time.monotonic() + seconds
+        while (found := self.cloud.volume(volume_id).status) != status:
+            assert time.monotonic() < deadline, f'{volume_id}: {found}'
+            time.sleep(0.02)
 
     def volumes(self):
         return sorted(self._present()[0] - self._before[0])
@@ -126,6 +153,33 @@ class Pool:
         with self.opened(volume_id) as image:
             return image.size()
 
+    def wait_for_data(self, seconds=30):
+        deadline = time.monotonic() + seconds
+        while not self.data_objects():
+            assert time.monotonic() < deadline, 'nothing is written'
+
+    @contextlib.contextmanager
+    def writers_watched(self):
+        """Gathers how many volumes are open to be written, again and again.
+
+        A volume that is listed here has been made: one that is made later is
+        not counted beside one that is finished meanwhile.
+        """
+        counts = [0]
+        with _repeating(lambda: counts.append(self._writers())):
+            yield counts
+
+    def _writers(self):
+        count = 0
+        with self._cluster.open_ioctx(self._name) as ioctx:
+            for name in rbd.RBD().list(ioctx):
+                with (
+                    contextlib.suppress(rbd.ImageNotFound),
+                    rbd.Image(ioctx, name, read_only=True) as image,
+                ):
+                    count += bool(list(image.watchers_list()))
+        return count
+
     @contextlib.contextmanager
     def opened(self, volume_id, read_only=True):
         with (
@@ -135,6 +189,55 @@ class Pool:
             ) as image,
         ):
             yield image
+
+
+class Memory:
+    """How much the peak of a process's memory grows, until stop()."""
+
+    def __init__(self, pid):
+        self._folder = pathlib.Path('/proc') / str(pid)
+        (self._folder / 'clear_refs').write_text('5')  # resets VmHWM
+        self._before = self._bytes('VmRSS')
+        self.grown = None
+
+    def stop(self):
+        self.grown = self._bytes('VmHWM') - self._before
+
+    def _bytes(self, name):
+        for line in (self._folder / 'status').read_text().splitlines():
+            if line.startswith(f'{name}:'):
+                return int(line.split()[1]) * 1024
+        raise LookupError(name)
+
+
+@contextlib.contextmanager
+def watched(folder):
+    """Gathers the names of all files that are seen there meanwhile."""
+    seen = set()
+
+    def look():
+        for _path, _folders, names in os.walk(folder):
+            seen.update(names)
+
+    with _repeating(look):
+        yield seen
+
+
+@contextlib.contextmanager
+def _repeating(look):
+    ended = threading.Event()
+
+    def repeat():
+        while not ended.wait(0.02):
+            look()
+
+    with concurrent.futures.ThreadPoolExecutor(1) as workers:
+        repeating = workers.submit(repeat)
+        try:
+            yield
+        finally:
+            ended.set()
+        repeating.result()
 
 
 @pytest.fixture

@@ -25,11 +25,16 @@ class MemoryWriter(base.VolumeWriter):
     def __init__(self, content):
         self._content = content
 
-    def write_at(self, offset, data):
-        self._content[offset : offset + len(data)] = data
+    @property
+    def block_bytes(self):
+        return 4096
 
-    def zero_at(self, offset, length):
-        self._content[offset : offset + length] = bytes(length)
+    def start_write(self, offset, data, done):
+        self._content[offset : offset + len(data)] = data
+        done(None)
+
+    def start_zero(self, offset, length, done):
+        self.start_write(offset, bytes(length), done)
 
     def flush(self):
         pass
@@ -58,16 +63,18 @@ class MemoryBackend(base.ImageBackend):
         seen = [(ref, self._look(ref)) for ref in sifted.candidates]
         return rules.judge(sifted, seen, site, clone_v2=False)
 
-    def clone(self, image_info, volume_name, verdict=None):
-        self._maybe_fail('clone')
-        parent = base.parent_of(
-            image_info, verdict or self.cloneable(image_info)
-        )
+    def clone(self, image_info, volume_name):
+        parent = base.parent_of(image_info, self.cloneable(image_info))
         self._make(volume_name, self.images[parent.ref])
+        self._maybe_fail('clone')
 
     def open(self, volume_name, size_bytes):
-        self._maybe_fail('open')
         self._make(volume_name, bytes(size_bytes))
+        self._maybe_fail('open')
+        return MemoryWriter(self.volumes[volume_name])
+
+    def reopen(self, volume_name):
+        self._maybe_fail('reopen')
         return MemoryWriter(self.volumes[volume_name])
 
     def grow(self, volume_name, size_bytes):

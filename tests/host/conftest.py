@@ -75,6 +75,9 @@ class Hosted(driver.CowRBDDriver):
     def _backend(self):
         return self.memory
 
+    def _settings(self):
+        return self.memory.settings
+
 
 @pytest.fixture
 def hosted(cinder):

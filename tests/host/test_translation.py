@@ -16,7 +16,8 @@ from cinder.message import api
 import pytest
 
 from cinder_cow import errors
-from cinder_cow import host
+from cinder_cow.host import failures
+from cinder_cow.host import terms
 
 URL = 'rbd://f/images/i/snap'
 OTHER = 'file:///i'
@@ -37,11 +38,11 @@ OTHER = 'file:///i'
     ],
 )
 def test_every_shape_of_get_location_is_read(answer, urls):
-    assert host.locations(answer) == urls
+    assert terms.locations(answer) == urls
 
 
 def test_image_is_described_in_our_terms(image_meta, image_location):
-    image = host.image_info(image_meta, image_location)
+    image = terms.image_info(image_meta, image_location)
 
     assert image.image_id == image_meta['id']
     assert image.status == 'active'
@@ -53,7 +54,7 @@ def test_image_is_described_in_our_terms(image_meta, image_location):
 
 
 def test_image_that_glance_knows_little_of():
-    image = host.image_info({'id': 'i', 'size': None, 'properties': None})
+    image = terms.image_info({'id': 'i', 'size': None, 'properties': None})
 
     assert image.size_bytes == 0
     assert image.disk_format == 'unknown'
@@ -72,11 +73,11 @@ def test_image_that_glance_knows_little_of():
 def test_image_with_any_signature_property_is_signed(image_meta, name):
     image_meta['properties'][name] = 'x'
 
-    assert host.image_info(image_meta).signed
+    assert terms.image_info(image_meta).signed
 
 
 def test_settings_are_those_of_the_backends_section(hosted):
-    settings = host.settings(
+    settings = terms.settings(
         hosted.configuration, ('ceph', '/etc/ceph/c.conf', 'cinder', None)
     )
 
@@ -96,7 +97,7 @@ def test_image_too_big_ends_the_create_with_a_message_for_the_user(
 ):
     with (
         pytest.raises(exception.ImageTooBig, match='does not fit') as caught,
-        host.translated(context, volume),
+        failures.translated(context, volume),
     ):
         raise errors.ImageTooBig('i-1', 2**31, 2**30)
 
@@ -116,17 +117,20 @@ def test_image_too_big_ends_the_create_with_a_message_for_the_user(
         errors.StorageUnreachable('connect', OSError('why')),
         errors.StorageFull('grow x', OSError('why')),
         errors.VolumeExists('volumes', 'volume-why'),
-        errors.BackendNotLoadable('why', 'x'),
+        errors.PluginNotLoadable('cow_backend', 'group', 'why', 'x'),
     ],
 )
-def test_failure_of_the_storage_names_volume_and_cause(context, volume, error):
+def test_failure_of_the_storage_names_volume_and_cause(
+    context, volume, error, caplog
+):
     with (
         pytest.raises(exception.VolumeBackendAPIException) as caught,
-        host.translated(context, volume),
+        failures.translated(context, volume),
     ):
         raise error
 
-    assert volume.id in str(caught.value)
+    assert f'volume={volume.id} ' in caplog.text
+    assert 'why' in caplog.text
     assert 'why' in str(caught.value)
     assert caught.value.__cause__ is error
 
@@ -139,9 +143,10 @@ def test_every_error_of_ours_is_translated(context, volume):
     for kind in leaves:
         error = kind.__new__(kind)
         error.image_id = 'i'
+        error.reason = 'r'
         with (
             pytest.raises(exception.CinderException),
-            host.translated(context, volume),
+            failures.translated(context, volume),
         ):
             raise error
 
@@ -151,7 +156,7 @@ def test_error_of_cinders_own_passes_unchanged(context, volume):
 
     with (
         pytest.raises(exception.ReplicationError) as caught,
-        host.translated(context, volume),
+        failures.translated(context, volume),
     ):
         raise error
     assert caught.value is error

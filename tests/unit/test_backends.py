@@ -28,6 +28,9 @@ THIRD_PARTY = """
         def open(self, volume_name, size_bytes):
             raise NotImplementedError
 
+        def reopen(self, volume_name):
+            raise NotImplementedError
+
         def grow(self, volume_name, size_bytes):
             raise NotImplementedError
 
@@ -80,7 +83,7 @@ LOAD = """
         backend = backends.load('NAME', settings)
         print(backend.cloneable(image).refusals[0].code.value)
         print(backends.load('NAME', settings) is backend)
-    except errors.BackendNotLoadable as exc:
+    except errors.PluginNotLoadable as exc:
         print(exc)
 """
 
@@ -103,7 +106,7 @@ def test_plugin_that_is_none_is_named(third_party, name, reason):
 
 
 def test_unknown_backend_is_named_with_the_remedy():
-    with pytest.raises(errors.BackendNotLoadable) as caught:
+    with pytest.raises(errors.PluginNotLoadable) as caught:
         backends.load('rdb', SETTINGS)
 
     assert str(caught.value).startswith('cow_backend = rdb cannot be loaded')

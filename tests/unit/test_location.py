@@ -53,11 +53,11 @@ def test_malformed_location_is_refused(url):
 @pytest.mark.parametrize(
     ('url', 'scheme'),
     [
-        ('file:///var/lib/glance/images/1', '"file"'),
-        ('swift+https://user:secret@host/container/1', '"swift+https"'),
-        ('RBD://fsid/pool/image/snap', '"RBD"'),
-        ('nothing', '"none"'),
-        ('', '"none"'),
+        ('file:///var/lib/glance/images/1', "'file'"),
+        ('swift+https://user:secret@host/container/1', "'swift+https'"),
+        ('RBD://fsid/pool/image/snap', "'RBD'"),
+        ('nothing', "'none'"),
+        ('', "'none'"),
     ],
 )
 def test_other_store_is_refused_by_its_scheme_alone(url, scheme):

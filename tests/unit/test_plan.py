@@ -21,6 +21,7 @@ from cinder_cow.model import Refusal
 from cinder_cow.model import RefusalCode
 from cinder_cow.model import Snapshot
 from cinder_cow.model import SnapshotRef
+from cinder_cow.model import Stream
 from cinder_cow.model import Target
 from cinder_cow.model import Verdict
 
@@ -61,7 +62,33 @@ def test_size_that_glance_records_does_not_decide(image):
         plan.choose(claimed, TARGET, Verdict(parent(2 * GIB)))
 
 
-def test_refused_image_is_left_to_cinder(image):
+@pytest.mark.parametrize('disk_format', ['raw', 'iso'])
+def test_image_that_cannot_be_cloned_is_streamed(image, disk_format):
+    image = dataclasses.replace(image, disk_format=disk_format)
+    verdict = Verdict(refusals=(REFUSAL,))
+
+    assert plan.choose(image, TARGET, verdict) == Stream(GIB, (REFUSAL,))
+
+
+def test_stream_that_does_not_fit_is_an_error_too(image):
+    image = dataclasses.replace(image, size_bytes=GIB + 1)
+
+    with pytest.raises(errors.ImageTooBig):
+        plan.choose(image, TARGET, Verdict(refusals=(REFUSAL,)))
+
+
+@pytest.mark.parametrize(
+    'changed',
+    [
+        {'disk_format': 'qcow2'},
+        {'disk_format': 'vmdk'},
+        {'container_format': 'ovf'},
+        {'container_format': 'compressed'},
+        {'status': 'deactivated'},
+    ],
+)
+def test_image_whose_bytes_are_not_the_disks_is_left_to_cinder(image, changed):
+    image = dataclasses.replace(image, **changed)
     verdict = Verdict(refusals=(REFUSAL,))
 
     assert plan.choose(image, TARGET, verdict) == Delegate((REFUSAL,))

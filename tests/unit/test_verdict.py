@@ -76,7 +76,7 @@ def test_not_rbd():
     refusal = the_refusal(image=changed(IMAGE, locations=('file:///i-1',)))
 
     assert refusal.code is RefusalCode.NOT_RBD
-    assert '"file"' in refusal.reason
+    assert "'file'" in refusal.reason
 
 
 def test_malformed_location():

@@ -30,14 +30,15 @@ from cinder_cow.backends.rbd import lookup
 from cinder_cow.backends.rbd.connection import Connection
 from cinder_cow.backends.rbd.connection import connected
 from cinder_cow.backends.rbd.writer import RbdWriter
+from cinder_cow.model import Absence
 from cinder_cow.model import ImageInfo
 from cinder_cow.model import Site
 from cinder_cow.model import Snapshot
 from cinder_cow.model import SnapshotRef
 from cinder_cow.model import Verdict
 
-#: The kept connection may have broken since its last use. A lost one does
-#: nothing more: it is safe to begin again, on a new one.
+#: The kept connection may have broken since its last use. What only reads is
+#: safe to be asked again, on a new one.
 begun_again_when_lost = tenacity.retry(
     retry=tenacity.retry_if_exception_type(errors.ConnectionLost),
     stop=tenacity.stop_after_attempt(2),
@@ -67,35 +68,30 @@ class RbdBackend(base.ImageBackend):
     def cloneable(self, image_info: ImageInfo) -> Verdict:
         with connected(self.settings) as connection:
             site = self._site(connection)
+            if not site.strict_locations:
+                # Only Glance's own names are never used again for other data.
+                connection.snapshots.clear()
             sifted = rules.sift(image_info, site)
-            seen = [
-                (ref, lookup.look(connection, ref))
-                for ref in sifted.candidates
-            ]
+            seen, failure = _look(connection, sifted.candidates)
             # Glance protects its snapshots: the format is seldom asked for.
             bare = any(
                 isinstance(found, Snapshot) and not found.protected
                 for _ref, found in seen
             )
             clone_v2 = bare and lookup.clone_v2(connection)
-            return rules.judge(sifted, seen, site, clone_v2)
+            verdict = rules.judge(sifted, seen, site, clone_v2)
+            if failure is not None and not verdict:
+                raise failure
+            return verdict
 
     @native.in_thread
-    @begun_again_when_lost
-    def clone(
-        self,
-        image_info: ImageInfo,
-        volume_name: str,
-        verdict: Verdict | None = None,
-    ) -> None:
-        if verdict is None:
-            verdict = self.cloneable(image_info)
-        parent = base.parent_of(image_info, verdict)
+    def clone(self, image_info: ImageInfo, volume_name: str) -> None:
+        parent = base.parent_of(image_info, self.cloneable(image_info))
+        self._require_unused(volume_name)
         action = f'clone {parent.ref} to {self._path(volume_name)}'
         with (
             self._volumes(action) as volumes,
             volumes.connection.pool(parent.ref.pool) as images,
-            self._new(volume_name),
             _forgotten_on_failure(volumes.connection, parent.ref),
         ):
             rbd.RBD().clone(
@@ -109,22 +105,27 @@ class RbdBackend(base.ImageBackend):
             )
 
     @native.in_thread
-    @begun_again_when_lost
     def open(self, volume_name: str, size_bytes: int) -> RbdWriter:
-        action = f'create {self._path(volume_name)}'
+        self._require_unused(volume_name)
+        with self._volumes(f'create {self._path(volume_name)}') as volumes:
+            rbd.RBD().create(
+                volumes.ioctx,
+                volume_name,
+                size_bytes,
+                order=self._order(),
+                old_format=False,
+                features=volumes.features,
+            )
+        return self.reopen(volume_name)
+
+    @native.in_thread
+    @begun_again_when_lost
+    def reopen(self, volume_name: str) -> RbdWriter:
+        path = self._path(volume_name)
         with contextlib.ExitStack() as stack:
-            volumes = stack.enter_context(self._volumes(action))
-            with self._new(volume_name):
-                rbd.RBD().create(
-                    volumes.ioctx,
-                    volume_name,
-                    size_bytes,
-                    order=self._order(),
-                    old_format=False,
-                    features=volumes.features,
-                )
+            volumes = stack.enter_context(self._volumes(f'open {path}'))
             image = stack.enter_context(rbd.Image(volumes.ioctx, volume_name))
-            return RbdWriter(image, self._path(volume_name), stack.pop_all())
+            return RbdWriter(image, path, stack.pop_all())
 
     @native.in_thread
     def grow(self, volume_name: str, size_bytes: int) -> None:
@@ -172,12 +173,19 @@ class RbdBackend(base.ImageBackend):
         ):
             yield Volumes(connection, ioctx)
 
-    @contextlib.contextmanager
-    def _new(self, volume_name: str) -> Iterator[None]:
-        try:
-            yield
-        except rbd.ImageExists as exc:
-            raise errors.VolumeExists(self.settings.pool, volume_name) from exc
+    @begun_again_when_lost
+    def _require_unused(self, volume_name: str) -> None:
+        """Whatever there is later under that name, we have made it.
+
+        Also finds out at the price of a short call that the kept connection
+        still stands: a clone that is lost on the way is not begun again.
+        """
+        with self._volumes(f'look at {self._path(volume_name)}') as volumes:
+            try:
+                volumes.ioctx.stat(f'rbd_id.{volume_name}')
+            except rados.ObjectNotFound:
+                return
+        raise errors.VolumeExists(self.settings.pool, volume_name)
 
     def _path(self, volume_name: str) -> str:
         return f'{self.settings.pool}/{volume_name}'
@@ -192,6 +200,29 @@ class RbdBackend(base.ImageBackend):
             parent_stripe_unit_bytes, self.settings.object_bytes
         )
         return object_bytes.bit_length() - 1
+
+
+def _look(
+    connection: Connection, candidates: Iterable[SnapshotRef]
+) -> tuple[
+    list[tuple[SnapshotRef, Snapshot | Absence]], errors.StorageError | None
+]:
+    """What is seen up to the first snapshot; the first failure on the way.
+
+    A location that cannot be looked at must not hide a good one behind it.
+    """
+    seen: list[tuple[SnapshotRef, Snapshot | Absence]] = []
+    failure = None
+    for ref in candidates:
+        try:
+            found = lookup.look(connection, ref)
+        except errors.StorageError as exc:
+            failure = failure or exc
+            continue
+        seen.append((ref, found))
+        if isinstance(found, Snapshot) and found.protected:
+            break
+    return seen, failure
 
 
 @contextlib.contextmanager

@@ -42,8 +42,9 @@ class Connection:
         self.fsid: str = cluster.get_fsid()
         self.users = 0
         self.kept = True
-        #: Protected snapshots that were looked at: they do not change. Kept
-        #: for speed: a look costs an eighth of a clone.
+        #: Protected snapshots of Glance's that were looked at: under such a
+        #: name there is never another. Kept for speed: a look costs an
+        #: eighth of a clone.
         self.snapshots: dict[SnapshotRef, Snapshot] = {}
 
     @contextlib.contextmanager
@@ -172,7 +173,10 @@ def _connect(settings: Settings) -> Connection:
 
 
 def shut_down() -> None:
-    """Closes what this process keeps. Called at its exit."""
+    """Closes what this process keeps. Called when it ends by itself.
+
+    A cinder-volume child ends by os._exit, and the kernel closes for it.
+    """
     with _lock:
         mine = [key for key in _connections if key[0] == os.getpid()]
         closing = [_connections.pop(key) for key in mine]

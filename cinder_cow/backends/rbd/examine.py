@@ -30,11 +30,31 @@ def findings(
     The image pools are those of cow_image_pools, or where it is empty those
     of the examples that lie in this cluster.
     """
-    here = {ref.pool for ref in examples if ref.fsid == site.fsid}
+    shown = list(examples)
+    here = {ref.pool for ref in shown if ref.fsid == site.fsid}
     pools = site.image_pools or sorted(here)
     return [
+        *_place(site, shown, bool(here)),
         *(_pool(connection, site, pool) for pool in pools),
         _clone_format(connection),
+    ]
+
+
+def _place(
+    site: Site, shown: list[SnapshotRef], some_are_here: bool
+) -> list[Finding]:
+    if some_are_here or not shown:
+        return []
+    elsewhere = ', '.join(sorted({ref.fsid for ref in shown}))
+    return [
+        Finding(
+            'Do images lie in the cluster of the volumes',
+            False,
+            f'none of the newest does: they lie in the cluster {elsewhere},'
+            f' the volumes in {site.fsid}, and every volume is a full copy',
+            "Make a store of the volumes' cluster Glance's default, or copy"
+            ' the images: glance image-import --import-method copy-image',
+        )
     ]
 
 

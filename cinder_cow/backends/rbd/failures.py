@@ -13,6 +13,8 @@
 
 from collections.abc import Iterator
 import contextlib
+import errno
+import os
 
 import rados
 import rbd
@@ -44,3 +46,17 @@ def mapped(action: str) -> Iterator[None]:
         raise errors.StorageFull(action, exc) from exc
     except (rados.Error, rbd.Error) as exc:
         raise errors.StorageError(action, exc) from exc
+
+
+def of_status(action: str, status: int) -> errors.StorageError:
+    """The error for a negative status that an asynchronous call ended with."""
+    cause = OSError(-status, os.strerror(-status))
+    match -status:
+        case errno.ESHUTDOWN:
+            return errors.ConnectionLost(action, cause)
+        case errno.ETIMEDOUT:
+            return errors.StorageUnreachable(action, cause)
+        case errno.ENOSPC | errno.EDQUOT:
+            return errors.StorageFull(action, cause)
+        case _:
+            return errors.StorageError(action, cause)

@@ -25,6 +25,8 @@ from cinder_cow.model import SnapshotRef
 #: The first release whose clients know clone format 2, by Ceph's letter
 #: order of release names: luminous, mimic, nautilus, ...
 CLONE_V2_SINCE = 'mimic'
+#: Known at once: more than are in use at a time, some 1 MiB.
+MOST_SNAPSHOTS = 4096
 DENIED = (rados.PermissionError, rados.PermissionDeniedError)
 
 
@@ -40,6 +42,8 @@ def look(connection: Connection, ref: SnapshotRef) -> Snapshot | Absence:
         return connection.snapshots[ref]
     found = _look(connection, ref)
     if isinstance(found, Snapshot) and found.protected:
+        if len(connection.snapshots) >= MOST_SNAPSHOTS:
+            connection.snapshots.clear()
         connection.snapshots[ref] = found
     return found
 

@@ -11,6 +11,7 @@
 # under the License.
 """A volume that is being filled, by librbd."""
 
+from collections.abc import Callable
 import contextlib
 
 import rbd
@@ -30,18 +31,21 @@ class RbdWriter(base.VolumeWriter):
         self._image = image
         self._path = path
         self._resources = resources
+        self._object_bytes: int = image.stat()['obj_size']
 
-    @native.in_thread
-    def write_at(
-        self, offset: int, data: bytes | bytearray | memoryview
-    ) -> None:
-        with failures.mapped(f'write to {self._path}'):
-            self._image.write(bytes(data), offset)
+    @property
+    def block_bytes(self) -> int:
+        return self._object_bytes
 
-    @native.in_thread
-    def zero_at(self, offset: int, length: int) -> None:
-        with failures.mapped(f'write zeros to {self._path}'):
-            self._image.write_zeroes(offset, length)
+    def start_write(self, offset: int, data: bytes, done: base.Done) -> None:
+        action = f'write to {self._path}'
+        with failures.mapped(action):
+            self._image.aio_write(data, offset, _teller(action, done))
+
+    def start_zero(self, offset: int, length: int, done: base.Done) -> None:
+        action = f'write zeros to {self._path}'
+        with failures.mapped(action):
+            self._image.aio_write_zeroes(offset, length, _teller(action, done))
 
     @native.in_thread
     def flush(self) -> None:
@@ -52,3 +56,13 @@ class RbdWriter(base.VolumeWriter):
     def close(self) -> None:
         with failures.mapped(f'close {self._path}'):
             self._resources.close()
+
+
+def _teller(action: str, done: base.Done) -> Callable[[rbd.Completion], None]:
+    """A callback for librbd. It runs in a thread of librbd."""
+
+    def finished(completion: rbd.Completion) -> None:
+        status = completion.get_return_value()
+        done(failures.of_status(action, status) if status < 0 else None)
+
+    return finished

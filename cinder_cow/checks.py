@@ -1,0 +1,132 @@
+# Licensed under the Apache License, Version 2.0 (the "License"); you may
+# not use this file except in compliance with the License. You may obtain
+# a copy of the License at
+#
+#      http://www.apache.org/licenses/LICENSE-2.0
+#
+# Unless required by applicable law or agreed to in writing, software
+# distributed under the License is distributed on an "AS IS" BASIS, WITHOUT
+# WARRANTIES OR CONDITIONS OF ANY KIND, either express or implied. See the
+# License for the specific language governing permissions and limitations
+# under the License.
+"""What the bytes of a copy are held against: hash, signature, format."""
+
+import hashlib
+import io
+from typing import Any
+from typing import Protocol
+
+from oslo_utils.imageutils import format_inspector
+
+from cinder_cow import errors
+from cinder_cow.copying import Digest
+from cinder_cow.model import ImageInfo
+from cinder_cow.model import Verification
+
+#: Formats that are no disk's bytes, by oslo.utils' names. What is none of
+#: them may be anything: a partition table, an iso, a file system, LUKS.
+CONTAINERS = frozenset({'qcow2', 'qed', 'vdi', 'vhd', 'vhdx', 'vmdk'})
+
+
+class Verifier(Protocol):
+    """Of a signature: what cursive gives."""
+
+    def update(self, data: bytes, /) -> None:
+        """Take the next bytes."""
+
+    def verify(self) -> None:
+        """:raises Exception: when the signature does not hold."""
+
+
+class Checks:
+    """Sees all bytes of one copy, and says whether they are the image's."""
+
+    def __init__(
+        self,
+        image: ImageInfo,
+        source: str,
+        verifier: Verifier | None,
+        hashed: bool,
+        require_hash: bool,
+    ) -> None:
+        """:param hashed: whether to hash, if Glance has a hash at all.
+
+        :raises ImageUnacceptable: when a hash is required and there is none.
+        """
+        self._image = image
+        self._source = source
+        self._verifier = verifier
+        self._hash: Any = None
+        self._expected: str | None = None
+        self.verification = Verification.ABSENT
+        if hashed or require_hash:
+            self._choose()
+        if require_hash and self._hash is None:
+            raise errors.ImageUnacceptable(
+                image.image_id,
+                'Glance has no hash of it that is known here, and'
+                ' cow_require_hash is on. Upload it anew, or turn that off',
+            )
+
+    @property
+    def digests(self) -> list[Digest]:
+        """What has to see every byte, in order."""
+        return [each for each in (self._hash, self._verifier) if each]
+
+    def conclude(self) -> None:
+        """Called when all bytes were seen.
+
+        :raises SourceDamaged: when the hash is another.
+        :raises SignatureInvalid: when the signature does not hold.
+        """
+        if self._hash is not None:
+            found = self._hash.hexdigest()
+            if found != self._expected:
+                raise errors.SourceDamaged(
+                    self._source,
+                    self._image.image_id,
+                    f'its {self._hash.name} is {found}, and Glance records'
+                    f' {self._expected}',
+                )
+        if self._verifier is not None:
+            self._verify(self._verifier)
+
+    def inspect(self, head: bytes) -> None:
+        """Called with the first bytes, before anything is written.
+
+        :raises ImageUnacceptable: when they begin another format.
+        """
+        wrapper = format_inspector.InspectWrapper(io.BytesIO(head))
+        wrapper.read(len(head))
+        wrapper.close()
+        found = {str(each) for each in wrapper.formats or ()} & CONTAINERS
+        if found:
+            raise errors.ImageUnacceptable(
+                self._image.image_id,
+                f'it is declared {self._image.disk_format}, and its content'
+                f' is {", ".join(sorted(found))}. Upload it with its true'
+                f' disk format',
+            )
+
+    def _choose(self) -> None:
+        image = self._image
+        algo = image.hash_algo or ''
+        if image.hash_value and algo in hashlib.algorithms_available:
+            self._hash = hashlib.new(algo)
+            self._expected = image.hash_value.lower()
+            self.verification = Verification.HASH
+        elif image.checksum:
+            # Not for safety against people: Glance has nothing better here.
+            self._hash = hashlib.new('md5', usedforsecurity=False)
+            self._expected = image.checksum.lower()
+            self.verification = Verification.CHECKSUM
+
+    def _verify(self, verifier: Verifier) -> None:
+        try:
+            verifier.verify()
+        except Exception as exc:  # noqa: BLE001  each key type has its own
+            raise errors.SignatureInvalid(
+                self._image.image_id,
+                f'its signature does not hold ({type(exc).__name__}). Upload'
+                f' and sign it anew',
+            ) from exc

@@ -1,0 +1,61 @@
+# Licensed under the Apache License, Version 2.0 (the "License"); you may
+# not use this file except in compliance with the License. You may obtain
+# a copy of the License at
+#
+#      http://www.apache.org/licenses/LICENSE-2.0
+#
+# Unless required by applicable law or agreed to in writing, software
+# distributed under the License is distributed on an "AS IS" BASIS, WITHOUT
+# WARRANTIES OR CONDITIONS OF ANY KIND, either express or implied. See the
+# License for the specific language governing permissions and limitations
+# under the License.
+"""The bytes that a copy may hold."""
+
+from cinder_cow import native
+
+
+class Budget:
+    """Counts the bytes that are held, and makes wait who would hold more.
+
+    :meth:`take` waits, in native threads. All else may be called anywhere.
+    """
+
+    def __init__(self, limit_bytes: int) -> None:
+        self.limit_bytes = limit_bytes
+        #: The most that was held at a time.
+        self.peak_bytes = 0
+        self._held_bytes = 0
+        self._closed = False
+        self._changed = native.condition()
+
+    def take(self, length: int, seconds: float | None = None) -> bool:
+        """Hold ``length`` bytes more, which must be within the limit.
+
+        False where there was no room in all of ``seconds`` (None: for ever),
+        and always when the budget is closed.
+        """
+        with self._changed:
+            self._changed.wait_for(lambda: self._ends_wait(length), seconds)
+            if self._closed or not self._fits(length):
+                return False
+            self._held_bytes += length
+            self.peak_bytes = max(self.peak_bytes, self._held_bytes)
+            return True
+
+    def _fits(self, length: int) -> bool:
+        return self._held_bytes + length <= self.limit_bytes
+
+    def _ends_wait(self, length: int) -> bool:
+        return self._closed or self._fits(length)
+
+    def give(self, length: int) -> None:
+        """Hold ``length`` bytes less."""
+        with self._changed:
+            self._held_bytes -= length
+            self._changed.notify_all()
+
+    def close(self) -> None:
+        """Let nothing more be taken, and nobody wait for it."""
+        with self._changed:
+            self._closed = True
+            self._changed.notify_all()

@@ -1,0 +1,74 @@
+# Licensed under the Apache License, Version 2.0 (the "License"); you may
+# not use this file except in compliance with the License. You may obtain
+# a copy of the License at
+#
+#      http://www.apache.org/licenses/LICENSE-2.0
+#
+# Unless required by applicable law or agreed to in writing, software
+# distributed under the License is distributed on an "AS IS" BASIS, WITHOUT
+# WARRANTIES OR CONDITIONS OF ANY KIND, either express or implied. See the
+# License for the specific language governing permissions and limitations
+# under the License.
+"""Where a source holds data and where zeros. Pure."""
+
+from collections.abc import Iterable
+from collections.abc import Iterator
+from dataclasses import dataclass
+
+
+@dataclass(frozen=True, slots=True)
+class Extent:
+    """A range of the source, in bytes; ``zero`` where it holds nothing."""
+
+    offset: int
+    length: int
+    zero: bool
+
+    @property
+    def end(self) -> int:
+        """The offset of the first byte behind it."""
+        return self.offset + self.length
+
+
+def covering(extents: Iterable[Extent], size_bytes: int) -> Iterator[Extent]:
+    """The same from byte 0 to the last: what was left out is zero.
+
+    :raises RuntimeError: when they overlap, are out of order or end behind
+        ``size_bytes``: a source that contradicts itself.
+    """
+    position = 0
+    for extent in extents:
+        if extent.offset < position or extent.end > size_bytes:
+            raise RuntimeError(f'{extent} lies not in {position}-{size_bytes}')
+        if extent.offset > position:
+            yield Extent(position, extent.offset - position, zero=True)
+        yield extent
+        position = extent.end
+    if position < size_bytes:
+        yield Extent(position, size_bytes - position, zero=True)
+
+
+def merged(extents: Iterable[Extent]) -> Iterator[Extent]:
+    """The same with neighbours of one kind made one. Empty ones are gone."""
+    last: Extent | None = None
+    for extent in extents:
+        if not extent.length:
+            continue
+        if last and (last.end, last.zero) == (extent.offset, extent.zero):
+            extent = Extent(
+                last.offset, last.length + extent.length, last.zero
+            )
+        elif last:
+            yield last
+        last = extent
+    if last:
+        yield last
+
+
+def divided(extent: Extent, block_bytes: int) -> Iterator[Extent]:
+    """The same in parts that cross no multiple of ``block_bytes``."""
+    offset = extent.offset
+    while offset < extent.end:
+        stop = min(extent.end, offset - offset % block_bytes + block_bytes)
+        yield Extent(offset, stop - offset, extent.zero)
+        offset = stop

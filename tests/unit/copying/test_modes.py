@@ -1,0 +1,139 @@
+# Licensed under the Apache License, Version 2.0 (the "License"); you may
+# not use this file except in compliance with the License. You may obtain
+# a copy of the License at
+#
+#      http://www.apache.org/licenses/LICENSE-2.0
+#
+# Unless required by applicable law or agreed to in writing, software
+# distributed under the License is distributed on an "AS IS" BASIS, WITHOUT
+# WARRANTIES OR CONDITIONS OF ANY KIND, either express or implied. See the
+# License for the specific language governing permissions and limitations
+# under the License.
+"""Under eventlet, in a process of its own: patching cannot be undone."""
+
+import subprocess
+import sys
+import textwrap
+
+import pytest
+
+PATCH = 'import eventlet; eventlet.monkey_patch()\n'
+SET_UP = """
+    import hashlib, threading, time
+    from cinder_cow import native
+    from cinder_cow.copying import *
+
+    real = native._original('threading')
+
+    class SlowSink:
+        # Waits as librbd does: in C, with nothing that eventlet could hook.
+        pending, operations, content = 0, 0, {}
+
+        def start_write(self, offset, data, done):
+            native.sleep(0 if self.operations else 0.25)
+            self.operations += 1
+            self.pending += 1
+            def end():
+                native.sleep(0.1)
+                self.content[offset] = data
+                self.pending -= 1
+                done(None)
+            real.Thread(target=end).start()
+
+        @native.in_thread
+        def flush(self):
+            native.sleep(0.25)
+
+    class Source:
+        size_bytes = 4 * 2**20
+
+        @native.in_thread
+        def extents(self):
+            native.sleep(0.25)
+            return [Extent(0, self.size_bytes, False)]
+
+        @native.in_thread
+        def read_at(self, offset, length):
+            native.sleep(0.05)
+            return b'x' * length
+
+    terms = Terms(
+        block_bytes=2**20, memory_bytes=2**20, destination_is_zero=True
+    )
+    sink, digest, source = SlowSink(), hashlib.sha512(), Source()
+    whole = hashlib.sha512(4 * 2**20 * b'x').digest()
+
+    def chunks():
+        for _ in range(4):
+            time.sleep(0)
+            yield b'x' * 2**20
+"""
+STREAM = 'copy_stream(chunks(), sink, terms, digests=[digest])'
+EXTENTS = 'copy_extents(source, sink, terms, digests=[digest])'
+TICKS = """
+    ticks, longest = 0, 0
+
+    def tick():
+        global ticks, longest
+        while ticks >= 0:
+            before = time.monotonic()
+            time.sleep(0.005)
+            longest = max(longest, time.monotonic() - before)
+            ticks += 1
+
+    ticker = threading.Thread(target=tick)
+    ticker.start()
+    COPY
+    print(ticks > 50, longest < 0.2, digest.digest() == whole)
+    print(len(sink.content), sink.pending)
+    ticks = -1000
+"""
+KILL = """
+    import eventlet, greenlet
+    raised = []
+
+    def copy():
+        try:
+            COPY
+        except BaseException as exc:
+            raised.append(type(exc).__name__)
+            raised.append(sink.pending)
+
+    copying = eventlet.spawn(copy)
+    while not sink.operations:
+        eventlet.sleep(0.01)
+    copying.kill()
+    begun = sink.operations
+    eventlet.sleep(0.2)
+    crew = [t.name for t in real.enumerate() if t.name.startswith('cow-')]
+    print(*raised, crew, sink.operations - begun)
+"""
+
+
+def output(*parts):
+    done = subprocess.run(
+        [sys.executable, '-W', 'ignore', '-c', ''.join(parts)],
+        capture_output=True,
+        text=True,
+        timeout=60,
+        check=False,
+    )
+    assert done.returncode == 0, done.stderr
+    return done.stdout.split()
+
+
+def code(text, copy=''):
+    return textwrap.dedent(text).replace('COPY', copy)
+
+
+@pytest.mark.parametrize('copy', [STREAM, EXTENTS])
+def test_green_threads_go_on_while_a_copy_waits(copy):
+    got = output(PATCH, code(SET_UP), code(TICKS, copy))
+
+    assert got == ['True', 'True', 'True', '4', '0']
+
+
+def test_killed_green_thread_leaves_the_sink_alone():
+    got = output(PATCH, code(SET_UP), code(KILL, STREAM))
+
+    assert got == ['GreenletExit', '0', '[]', '0']
