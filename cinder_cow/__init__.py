@@ -21,12 +21,14 @@ The way through the package, in one direction only::
                               plan.choose         a Plan, or ImageTooBig
                                 |
                               execute.run         the doing: a Result
+                                |-- backends      clone, or create and write
+                                |-- fill          sources, checks, copying
                                 |
     Cinder <-- (update, True) --+                 ours into Cinder's
 
 Everything that is passed along is a frozen value of :mod:`cinder_cow.model`.
 Deciding (``location``, ``verdict``, ``plan``) has no I/O; doing (``execute``,
-``backends``) has no decision left to take.
+``backends``, ``fill``) has no decision left to take.
 
 What is guaranteed:
 
@@ -35,14 +37,17 @@ What is guaranteed:
   never becomes a slower path in silence.
 * A volume is complete or it is gone: whatever fails, what this call created
   is removed before the error is raised, and nothing else is.
+* A stream is held against Glance's hash and the image's signature before the
+  volume is handed over; a result says when there was nothing to hold it to.
+* A stream holds a configured number of bytes, and no local file.
 * A volume is never smaller than its image, and a location is trusted only in
   an allowed pool, with the names that Glance itself would have used.
 
 What is not guaranteed:
 
-* A process that is killed between the clone and its hand-over leaves a clone
-  under the volume's own name. Cinder puts such a volume to ``error``, and
-  deleting it removes the clone too.
+* A process that is killed leaves what it has made so far under the volume's
+  own name. Cinder puts such a volume to ``error``; the beginnings of a stream
+  are removed at the next start, a clone when the volume is deleted.
 * A clone is not checked against the image's hash: it shares the very blocks
   that Glance stored, and reading them all would undo the clone.
 """

@@ -18,6 +18,7 @@ import re
 from typing import Any
 
 from demo import space
+from demo import watch
 from sandbox.cloud import Cloud
 from sandbox.stack import Stack
 
@@ -39,46 +40,53 @@ class Row:
     #: Per volume.
     new_bytes: int | None = None
     content_equal: bool | None = None
+    #: The most that was seen below image_conversion_dir.
+    temp_bytes: int | None = None
+    #: What the peak memory of the driver's process grew by.
+    memory_bytes: int | None = None
 
     def as_dict(self) -> dict[str, Any]:
         """For JSON."""
         return asdict(self)
 
 
+@dataclass(frozen=True, slots=True)
+class Image:
+    """An image in Glance, and its bytes here."""
+
+    image_id: str
+    place: str
+    path: pathlib.Path
+
+
 class Bench:
     """Makes volumes and says what came of it."""
 
-    def __init__(self, stack: Stack, cloud: Cloud, image: pathlib.Path):
+    def __init__(self, stack: Stack, cloud: Cloud) -> None:
         self._stack = stack
         self._cloud = cloud
-        self._image = image
 
-    def one(self, driver: str, image_id: str, case: str) -> Row:
-        """One volume."""
-        return self._measured(driver, image_id, case, 1)
-
-    def many(self, driver: str, image_id: str, count: int) -> Row:
-        """Volumes that are all asked for at once."""
-        return self._measured(driver, image_id, f'{count} at once', count)
-
-    def _measured(
-        self, driver: str, image_id: str, case: str, count: int
+    def measure(
+        self, driver: str, image: Image, case: str, count: int = 1
     ) -> Row:
+        """Volumes that are all asked for at once."""
         cluster = self._stack.clusters[0]
         before = space.used_bytes(cluster)
-        volumes, seconds = self._cloud.create_volumes(
-            driver, image_id, SIZE_GIB, count
-        )
+        pid = self._stack.cinder_volume_pids()[driver]
+        with watch.watched(self._stack.conversion_dir, pid) as taken:
+            volumes, seconds = self._cloud.create_volumes(
+                driver, image.image_id, SIZE_GIB, count
+            )
         gained = space.used_bytes(cluster) - before
         with space.Volumes(cluster, POOLS[driver]) as pool:
             parents = {pool.parent(volume) for volume in volumes}
-            equal = pool.equals(volumes[-1], self._image)
+            equal = pool.equals(volumes[-1], image.path)
         for volume in volumes:
             self._cloud.delete_volume(volume)
         method, reason = self._said(volumes[-1], parents)
         return Row(
             driver,
-            'raw in rbd',
+            image.place,
             case,
             round(seconds, 3),
             method,
@@ -86,6 +94,8 @@ class Bench:
             parents.pop() if len(parents) == 1 else None,
             gained // count,
             equal,
+            taken.temp_bytes,
+            taken.memory_bytes,
         )
 
     def _said(

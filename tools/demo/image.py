@@ -17,6 +17,7 @@ import shutil
 import subprocess
 
 BYTES = 2**30
+STRIDE_BYTES = 8 * 2**20
 SUITE = 'bookworm'
 
 
@@ -45,9 +46,20 @@ def debian(cache: pathlib.Path) -> pathlib.Path:
     return image
 
 
-def data_bytes(image: pathlib.Path) -> int:
-    """What of a sparse file is not a hole."""
-    return image.stat().st_blocks * 512
+def half_full(cache: pathlib.Path) -> pathlib.Path:
+    """A raw image whose every second 8 MiB is a hole; kept."""
+    image = cache / 'half-full.raw'
+    if image.exists():
+        return image
+    cache.mkdir(parents=True, exist_ok=True)
+    partial = image.with_suffix('.partial')
+    with open(partial, 'wb') as file:
+        file.truncate(BYTES)
+        for offset in range(0, BYTES, 2 * STRIDE_BYTES):
+            file.seek(offset)
+            file.write(os.urandom(STRIDE_BYTES))
+    partial.rename(image)
+    return image
 
 
 def _as_root() -> list[str]:

@@ -26,26 +26,28 @@ DRIVERS = {'cow': 'cinder-cow', 'upstream': 'upstream'}
 def show(rows: Sequence[Row], screen: console.Console) -> None:
     """Print the table."""
     drawn = table.Table(
-        title='Volumes of a 1 GiB Debian image, by cinder-cow and by the RBD'
+        title='Volumes of 1 GiB images, by cinder-cow and by the RBD'
         ' driver that comes with Cinder'
     )
     for name in ('image', 'case', 'driver'):
-        drawn.add_column(name)
+        drawn.add_column(name, no_wrap=True)
     drawn.add_column('seconds', justify='right')
-    drawn.add_column('method')
+    drawn.add_column('method', no_wrap=True)
     drawn.add_column('parent', no_wrap=True)
-    drawn.add_column('new bytes\nper volume', justify='right')
+    drawn.add_column('new KiB per\nvolume', justify='right')
     drawn.add_column('content\nequal')
+    drawn.add_column('temp\nMiB', justify='right')
     for row in rows:
         drawn.add_row(
             row.image,
             row.case,
             DRIVERS[row.driver],
             f'{row.seconds:.3f}',
-            f'{row.method} ({row.reason})' if row.reason else row.method,
+            row.method,
             _short(row.parent),
-            '-' if row.new_bytes is None else f'{row.new_bytes:,}',
+            '-' if row.new_bytes is None else f'{row.new_bytes / 1024:,.0f}',
             {None: '-', True: 'yes', False: 'NO'}[row.content_equal],
+            '-' if row.temp_bytes is None else f'{row.temp_bytes / 2**20:.0f}',
         )
     screen.print(drawn)
 

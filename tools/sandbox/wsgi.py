@@ -23,7 +23,7 @@ THREADS = 8
 CHUNK_LIMIT_BYTES = 32 << 20
 # Of uwsgi's HTTP front, which copies all: its default of a page makes a
 # download three times slower than Glance is.
-HTTP_BUFFER_BYTES = 256 << 10
+HTTP_BUFFER_BYTES = 32 << 10
 
 
 def start(
