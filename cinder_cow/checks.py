@@ -110,9 +110,9 @@ class Checks:
 
     def _choose(self) -> None:
         image = self._image
-        algo = image.hash_algo or ''
-        if image.hash_value and algo in hashlib.algorithms_available:
-            self._hash = hashlib.new(algo)
+        found = _hash_of(image.hash_algo or '')
+        if image.hash_value and found is not None:
+            self._hash = found
             self._expected = image.hash_value.lower()
             self.verification = Verification.HASH
         elif image.checksum:
@@ -130,3 +130,12 @@ class Checks:
                 f'its signature does not hold ({type(exc).__name__}). Upload'
                 f' and sign it anew',
             ) from exc
+
+
+def _hash_of(algo: str) -> Any:
+    """A new hash of that name as OpenSSL takes it, also `SHA512`, or None."""
+    try:
+        found = hashlib.new(algo)
+    except ValueError:
+        return None
+    return found if found.digest_size else None  # shake_* have no one length

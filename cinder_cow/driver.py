@@ -94,10 +94,19 @@ class CowRBDDriver(rbd.RBDDriver):
     ):
         started = time.monotonic()
         update = {}
-        work = self._work(
-            context, volume, image_location, image_meta, image_service, update
-        )
+
+        def finish(filled):
+            update.update(self._setup_volume(volume) or {})
+            if filled is not None:
+                records.signature(context, volume, filled.signature_verified)
+
         with failures.translated(context, volume):
+            work = self._work(
+                volume,
+                terms.image_info(image_meta, image_location),
+                terms.request(context, volume, image_meta, image_service),
+                finish,
+            )
             verdict = work.backend.cloneable(work.image)
             records.warn(volume, work.image, verdict)
             chosen = plan.choose(work.image, work.target, verdict)
@@ -105,32 +114,30 @@ class CowRBDDriver(rbd.RBDDriver):
         records.report(result.lasting(time.monotonic() - started))
         if result.method is Method.DELEGATE:
             return None, False
-        if result.method is Method.STREAM:
-            records.signature(context, volume, result.signature_verified)
         return {**update, 'provider_location': None}, True
 
     def copy_image_to_volume(
         self, context, volume, image_service, image_id, disable_sparse=False
     ):
-        # Cinder asks for this of a volume that holds old data (reimage), and
-        # of a new one when clone_image has left it to Cinder's own way.
+        # With disable_sparse the volume holds old data: it is reimaged. Else
+        # it is a new one that clone_image has left to Cinder's own way.
         image_meta = image_service.show(context, image_id)
-        image = terms.image_info(image_meta)
+        image = terms.image_info(
+            image_meta, image_service.get_location(context, image_id)
+        )
         if not disable_sparse or not terms.is_plain(volume, image):
+            more = {'disable_sparse': True} if disable_sparse else {}
             super().copy_image_to_volume(
-                context, volume, image_service, image_id, disable_sparse
+                context, volume, image_service, image_id, **more
             )
             return
         started = time.monotonic()
-        work = self._work(
-            context,
-            volume,
-            image_service.get_location(context, image_id),
-            image_meta,
-            image_service,
-            {},
-        )
         with failures.translated(context, volume):
+            work = self._work(
+                volume,
+                image,
+                terms.request(context, volume, image_meta, image_service),
+            )
             result = execute.overwrite(work)
         records.report(result.lasting(time.monotonic() - started))
 
@@ -150,23 +157,14 @@ class CowRBDDriver(rbd.RBDDriver):
         """Make the volume out of the image's blocks: the second hook."""
         self._backend().clone(image_info, volume_name)
 
-    def _work(
-        self,
-        context,
-        volume,
-        image_location,
-        image_meta,
-        image_service,
-        update,
-    ):
-        """What a volume is made with; ``update`` is filled with upstream's."""
+    def _work(self, volume, image, request, finish=lambda _filled: None):
         return execute.Work(
-            terms.image_info(image_meta, image_location),
+            image,
             terms.target(volume),
             self._backend(),
-            lambda: update.update(self._setup_volume(volume) or {}),
+            finish,
             self._filler(),
-            terms.request(context, volume, image_meta, image_service),
+            request,
         )
 
     def _backend(self) -> ImageBackend:

@@ -51,9 +51,10 @@ class Work:
     image: ImageInfo
     target: Target
     backend: ImageBackend
-    #: Completes a volume that has its content: QoS, replication. When it
-    #: raises, the volume is removed and the error goes on.
-    finish: Callable[[], None]
+    #: Completes a volume that has its content: QoS, replication; told how
+    #: it was filled, None for a clone. When it raises, a new volume is
+    #: removed and the error goes on.
+    finish: Callable[[Filled | None], None]
     filler: Filler
     request: Request
 
@@ -74,11 +75,11 @@ def run(plan: Plan, work: Work) -> Result:
 
 def _clone(plan: Clone, work: Work) -> Result:
     name = work.target.volume_name
-    with _removed_on_failure(work.backend, name):
+    with _made_or_removed(work.backend, name):
         work.backend.clone(work.image, name)
         if plan.parent.size_bytes < plan.size_bytes:
             work.backend.grow(name, plan.size_bytes)
-        work.finish()
+        work.finish(None)
     return _result(
         work,
         Method.CLONE,
@@ -95,9 +96,9 @@ def _stream(plan: Stream, work: Work) -> Result:
         plan.size_bytes,
         is_zero=True,
     )
-    with _removed_on_failure(work.backend, name):
+    with _made_or_removed(work.backend, name):
         filled = work.filler.fill(work.image, work.request, destination)
-        work.finish()
+        work.finish(filled)
     return _streamed(work, filled, plan.refusals)
 
 
@@ -120,7 +121,7 @@ def overwrite(work: Work) -> Result:
         is_zero=False,
     )
     filled = work.filler.fill(image, work.request, destination)
-    work.finish()
+    work.finish(filled)
     return _streamed(work, filled, ())
 
 
@@ -160,7 +161,6 @@ def _streamed(
         _codes(refusals) or 'reimage',
         verification=filled.verification,
         source=filled.source,
-        signature_verified=filled.signature_verified,
         refusals=refusals,
         bytes_copied=filled.bytes_copied,
     )
@@ -177,13 +177,16 @@ def _codes(refusals: tuple[Refusal, ...]) -> str:
 
 
 @contextlib.contextmanager
-def _removed_on_failure(
+def _made_or_removed(
     backend: ImageBackend, volume_name: str
 ) -> Iterator[None]:
+    if backend.exists(volume_name):
+        raise errors.VolumeExists(backend.settings.pool, volume_name)
+    # From here on, what is there is ours.
     try:
         yield
     except errors.VolumeExists:
-        raise
+        raise  # somebody was faster
     except BaseException:  # also when the green thread is killed
         _remove(backend, volume_name)
         raise

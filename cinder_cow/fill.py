@@ -129,7 +129,7 @@ class Filler:
                 hashed=_worth_hashing(reading),
                 require_hash=self._settings.require_hash,
             )
-            _require_room(image, reading, destination)
+            _require_size(image, reading, destination)
             with (
                 _damage_named(image, reading.source, destination),
                 destination.open() as writer,
@@ -207,7 +207,7 @@ def _worth_hashing(reading: StreamReading | ExtentReading) -> bool:
     return reading.size_bytes <= 2 * reading.data_bytes
 
 
-def _require_room(
+def _require_size(
     image: ImageInfo,
     reading: StreamReading | ExtentReading,
     destination: Destination,
@@ -218,6 +218,14 @@ def _require_room(
     if reading.size_bytes > destination.size_bytes:
         raise errors.ImageTooBig(
             image.image_id, reading.size_bytes, destination.size_bytes
+        )
+    if image.size_bytes and reading.size_bytes != image.size_bytes:
+        # No hash may tell: see _worth_hashing.
+        raise errors.SourceDamaged(
+            reading.source,
+            image.image_id,
+            f'it holds {reading.size_bytes} bytes, and Glance records'
+            f' {image.size_bytes}',
         )
 
 

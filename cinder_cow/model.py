@@ -214,8 +214,6 @@ class Result:
     parent: SnapshotRef | None = None
     #: Where the bytes of a copy came from: a name of `cow_sources`.
     source: str | None = None
-    #: Whether the image's signature was verified.
-    signature_verified: bool = False
     #: Why it is no clone.
     refusals: tuple[Refusal, ...] = ()
     seconds: float = 0.0

@@ -169,19 +169,28 @@ class ImageBackend(abc.ABC):
 
         Optional, with :meth:`cloneable`. The volume has the image's size.
 
-        :raises VolumeExists: if and only if there was such a volume before,
-            which is left as it is. After any other error what there is under
-            that name is of this call: the caller removes it.
-        :raises StorageError: when the storage fails.
+        :raises VolumeExists: and leaves what exists as it is.
+        :raises StorageError: when the storage fails. There may be something
+            of the volume then.
         :raises RuntimeError: when the image is not cloneable.
         """
         raise RuntimeError(f'{type(self).__name__} makes no clones')
 
     @abc.abstractmethod
+    def exists(self, volume_name: str) -> bool:
+        """Whether there is anything under that name.
+
+        Asked before a volume is made: only what was not there before is
+        removed when its making fails.
+        """
+
+    @abc.abstractmethod
     def open(self, volume_name: str, size_bytes: int) -> VolumeWriter:
         """Make an empty volume and open it to be filled.
 
-        :raises VolumeExists: as :meth:`clone` does.
+        :raises VolumeExists: and leaves what exists as it is.
+        :raises StorageError: when the storage fails. There may be something
+            of the volume then.
         """
 
     @abc.abstractmethod

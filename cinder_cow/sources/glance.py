@@ -92,7 +92,7 @@ class GlanceReading(StreamReading):
     def _begin(self, position: int) -> requests.Response:
         try:
             return self._get(position)
-        except requests.exceptions.Timeout as exc:
+        except keystone_errors.ConnectTimeout as exc:  # also while it waits
             raise self._stalled(position) from exc
         except UNREACHABLE as exc:
             raise self._unreachable(exc) from exc
@@ -118,13 +118,17 @@ class GlanceReading(StreamReading):
 
     def _get(self, position: int) -> requests.Response:
         http = self._glance().http_client
+        # What a proxy compresses is not the image, nor has it its offsets.
+        headers = {'Accept-Encoding': 'identity'}
+        if position:
+            headers['Range'] = f'bytes={position}-'
         # Not by glanceclient itself: it has no ranges, spoils the header of
         # one by quoting, and hashes what we hash in a thread of its own.
         response: requests.Response = adapter.Adapter.request(
             http,
             self._path(),
             'GET',
-            headers={'Range': f'bytes={position}-'} if position else {},
+            headers=headers,
             stream=True,
             raise_exc=position == 0,
             timeout=self._settings.stall_seconds,

@@ -28,6 +28,7 @@ from cinder_cow import verdict
 from cinder_cow.backends import base as backends
 from cinder_cow.backends.rbd import failures
 from cinder_cow.backends.rbd import lookup
+from cinder_cow.backends.rbd.backend import begun_again_when_lost
 from cinder_cow.backends.rbd.connection import Connection
 from cinder_cow.backends.rbd.connection import connected
 from cinder_cow.copying.extents import Extent
@@ -61,6 +62,7 @@ class RbdSource(ImageSource):
         ]
 
     @native.in_thread
+    @begun_again_when_lost
     def open(
         self, image: ImageInfo, glance: GlanceAccess
     ) -> ExtentReading | list[Refusal]:

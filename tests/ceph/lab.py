@@ -12,6 +12,7 @@
 """Images and volumes of one real cluster, for a test to make and look at."""
 
 import contextlib
+import time
 import uuid
 
 import rados
@@ -61,14 +62,30 @@ class Lab:
         order=GLANCE_ORDER,
     ):
         """An image as Glance would have stored it."""
+        return self.sparse_image(
+            len(content), {0: content}, pool, name, snapshot, protect, order
+        )
+
+    def sparse_image(
+        self,
+        size_bytes,
+        pieces,
+        pool='images',
+        name=None,
+        snapshot='snap',
+        protect=True,
+        order=GLANCE_ORDER,
+    ):
+        """The same of an image that holds only pieces, by their offsets."""
         image_id = str(uuid.uuid4())
         name = name or image_id
         with self.rados.open_ioctx(pool) as ioctx:
             rbd.RBD().create(
-                ioctx, name, len(content), order=order, old_format=False
+                ioctx, name, size_bytes, order=order, old_format=False
             )
             with rbd.Image(ioctx, name) as image:
-                image.write(content, 0)
+                for offset, data in pieces.items():
+                    image.write(data, offset)
                 image.create_snap(snapshot)
                 if protect:
                     image.protect_snap(snapshot)
@@ -77,7 +94,7 @@ class Lab:
             'active',
             'raw',
             'bare',
-            len(content),
+            size_bytes,
             (f'rbd://{self.fsid}/{pool}/{name}/{snapshot}',),
         )
 
@@ -114,6 +131,37 @@ class Lab:
             rbd.Image(ioctx, name, read_only=True) as image,
         ):
             yield image
+
+    def remove(self, name, pool='volumes'):
+        with self.rados.open_ioctx(pool) as ioctx:
+            self._remove(ioctx, name)
+
+    @contextlib.contextmanager
+    def full(self, pool):
+        """The pool has used up its quota meanwhile."""
+        quota = ('osd', 'pool', 'set-quota', pool, 'max_bytes')
+        with self.rados.open_ioctx(pool) as ioctx:
+            ioctx.write_full('ballast', bytes(MIB))
+            self.cluster.ceph(*quota, str(4096))
+            try:
+                self._wait_until_full(pool)
+                yield
+            finally:
+                self.cluster.ceph(*quota, '0')
+                self._wait_until_full(pool, full=False)
+                ioctx.remove_object('ballast')
+
+    def _wait_until_full(self, pool, full=True, seconds=60):
+        deadline = time.monotonic() + seconds
+        while self._full(pool) != full:
+            assert time.monotonic() < deadline
+            time.sleep(0.2)
+        self.rados.wait_for_latest_osdmap()
+
+    def _full(self, pool):
+        pools = self.cluster.ceph('osd', 'dump')['pools']
+        (found,) = (each for each in pools if each['pool_name'] == pool)
+        return 'full' in found['flags_names'].split(',')
 
     def sweep(self):
         """Removes all volumes, then all images."""

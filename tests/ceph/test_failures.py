@@ -56,7 +56,7 @@ def test_failed_grow(either_lab):
 
 
 def test_failed_finish(either_lab):
-    def finish():
+    def finish(_filled):
         assert either_lab.names() == ['volume-1']
         raise LookupError('no such QoS')
 

@@ -136,6 +136,15 @@ class BackendContract:
 
         assert stored() == {NAME: content}
 
+    def test_volume_exists_from_its_making_to_its_removal(
+        self, backend, image
+    ):
+        assert not backend.exists(NAME)
+        backend.clone(image, NAME)
+        assert backend.exists(NAME)
+        backend.remove(NAME)
+        assert not backend.exists(NAME)
+
     def test_remove_leaves_nothing(self, backend, image, stored):
         backend.clone(image, NAME)
         backend.remove(NAME)

@@ -131,10 +131,15 @@ class Pool:
         with self._cluster.open_ioctx(self._name) as ioctx:
             return rbd.RBD().list(ioctx)
 
-    def data_objects(self):
+    def data_objects(self, volume_id=None):
+        """Of all volumes, or of one."""
+        prefix = 'rbd_data.'
+        if volume_id:
+            with self.opened(volume_id) as image:
+                prefix = image.block_name_prefix() + '.'
         with self._cluster.open_ioctx(self._name) as ioctx:
             keys = (each.key for each in ioctx.list_objects())
-            return [key for key in keys if key.startswith('rbd_data.')]
+            return [key for key in keys if key.startswith(prefix)]
 
     def parent(self, volume_id):
         """`pool/image@snapshot`, or None for a volume that is no clone."""
@@ -153,9 +158,13 @@ class Pool:
         with self.opened(volume_id) as image:
             return image.size()
 
-    def wait_for_data(self, seconds=30):
+    def holds(self, volume_id):
+        return f'volume-{volume_id}' in self.names()
+
+    def wait_for_data(self, volume_id, seconds=30):
+        """Return when something is written to a volume that is made."""
         deadline = time.monotonic() + seconds
-        while not self.data_objects():
+        while not (self.holds(volume_id) and self.data_objects(volume_id)):
             assert time.monotonic() < deadline, 'nothing is written'
 
     @contextlib.contextmanager
@@ -196,8 +205,7 @@ class Memory:
 
     def __init__(self, pid):
         self._folder = pathlib.Path('/proc') / str(pid)
-        (self._folder / 'clear_refs').write_text('5')  # resets VmHWM
-        self._before = self._bytes('VmRSS')
+        self._before = self._bytes('VmHWM')
         self.grown = None
 
     def stop(self):

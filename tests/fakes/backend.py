@@ -63,6 +63,10 @@ class MemoryBackend(base.ImageBackend):
         seen = [(ref, self._look(ref)) for ref in sifted.candidates]
         return rules.judge(sifted, seen, site, clone_v2=False)
 
+    def exists(self, volume_name):
+        self._maybe_fail('exists')
+        return volume_name in self.volumes
+
     def clone(self, image_info, volume_name):
         parent = base.parent_of(image_info, self.cloneable(image_info))
         self._make(volume_name, self.images[parent.ref])

@@ -18,7 +18,7 @@ from cinder_cow.fill import Settings
 from cinder_cow.turns import Turns
 
 
-def nothing():
+def nothing(_filled):
     pass
 
 

@@ -25,6 +25,9 @@ THIRD_PARTY = """
     from cinder_cow.backends import base
 
     class Tape(base.ImageBackend):
+        def exists(self, volume_name):
+            raise NotImplementedError
+
         def open(self, volume_name, size_bytes):
             raise NotImplementedError
 

@@ -41,7 +41,7 @@ def test_clone_is_grown_to_the_volume(backend, image, clone):
 def test_volume_is_finished_when_it_has_its_content(backend, image, clone):
     sizes = []
 
-    def finish():
+    def finish(_filled):
         sizes.append(len(backend.volumes[TARGET.volume_name]))
 
     run(clone, image, TARGET, backend, finish)
@@ -70,7 +70,7 @@ def test_failure_leaves_nothing(backend, image, clone, method):
 
 @pytest.mark.parametrize('kind', [ValueError, KeyboardInterrupt, SystemExit])
 def test_failure_to_finish_leaves_nothing(backend, image, clone, kind):
-    def finish():
+    def finish(_filled):
         raise kind('injected')
 
     with pytest.raises(kind, match='injected'):
@@ -90,6 +90,18 @@ def test_volume_that_was_there_before_is_not_removed(backend, image, clone):
     backend.volumes[TARGET.volume_name] = bytearray(b'precious')
 
     with pytest.raises(errors.VolumeExists):
+        run(clone, image, TARGET, backend, nothing)
+    assert backend.volumes == {TARGET.volume_name: b'precious'}
+
+
+@pytest.mark.parametrize('method', ['exists', 'clone', 'grow'])
+def test_volume_that_was_there_before_outlives_any_failure(
+    backend, image, clone, method
+):
+    backend.volumes[TARGET.volume_name] = bytearray(b'precious')
+    backend.failing = {method}
+
+    with pytest.raises(errors.CowError):
         run(clone, image, TARGET, backend, nothing)
     assert backend.volumes == {TARGET.volume_name: b'precious'}
 

@@ -40,7 +40,7 @@ class RbdWriter(base.VolumeWriter):
     def start_write(self, offset: int, data: bytes, done: base.Done) -> None:
         action = f'write to {self._path}'
         with failures.mapped(action):
-            self._image.aio_write(data, offset, _teller(action, done))
+            self._image.aio_write(data, offset, _teller(action, done, data))
 
     def start_zero(self, offset: int, length: int, done: base.Done) -> None:
         action = f'write zeros to {self._path}'
@@ -58,10 +58,18 @@ class RbdWriter(base.VolumeWriter):
             self._resources.close()
 
 
-def _teller(action: str, done: base.Done) -> Callable[[rbd.Completion], None]:
-    """A callback for librbd. It runs in a thread of librbd."""
+def _teller(
+    action: str, done: base.Done, kept: bytes | None = None
+) -> Callable[[rbd.Completion], None]:
+    """A callback for librbd. It runs in a thread of librbd.
+
+    :param kept: what librbd reads in place till then: the binding does not
+        keep it.
+    """
 
     def finished(completion: rbd.Completion) -> None:
+        nonlocal kept
+        kept = None
         status = completion.get_return_value()
         done(failures.of_status(action, status) if status < 0 else None)
 

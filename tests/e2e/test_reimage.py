@@ -1,0 +1,126 @@
+# Licensed under the Apache License, Version 2.0 (the "License"); you may
+# not use this file except in compliance with the License. You may obtain
+# a copy of the License at
+#
+#      http://www.apache.org/licenses/LICENSE-2.0
+#
+# Unless required by applicable law or agreed to in writing, software
+# distributed under the License is distributed on an "AS IS" BASIS, WITHOUT
+# WARRANTIES OR CONDITIONS OF ANY KIND, either express or implied. See the
+# License for the specific language governing permissions and limitations
+# under the License.
+"""A volume gets the content of another image, by Cinder's action reimage."""
+
+import os
+
+import pytest
+
+from tests.e2e.conftest import watched
+
+GIB = 2**30
+MIB = 2**20
+OLD = b'O' * (24 * MIB + 17)
+NEW = os.urandom(MIB) + bytes(6 * MIB) + os.urandom(MIB + 17)
+
+
+@pytest.fixture(scope='module', autouse=True)
+def _as_at_first(stack):
+    stack.restart_cinder_volume()
+
+
+def reimage(tidy, volume, image):
+    """The statuses until the volume is at rest."""
+    answer = tidy.cloud.connection.block_storage.post(
+        f'/volumes/{volume}/action',
+        json={'os-reimage': {'image_id': image}},
+        microversion='3.68',
+    )
+    assert answer.status_code == 202, answer.text
+    return tidy.statuses(volume)
+
+
+@pytest.fixture
+def snapshotted(cloud):
+    """Makes snapshots of volumes, and deletes them before the volumes."""
+    volumes = cloud.connection.block_storage
+    made = []
+
+    def snapshot(volume):
+        made.append(volumes.create_snapshot(volume_id=volume))
+        volumes.wait_for_status(made[-1], 'available', interval=0.1)
+        return made[-1].id
+
+    yield snapshot
+    for each in made:
+        volumes.delete_snapshot(each)
+        volumes.wait_for_delete(each, interval=0.1)
+
+
+def old_volume(tidy, pool):
+    """A volume of its own data, up to the last byte."""
+    volume = tidy.volume('cow', tidy.image(OLD, store='disk'))
+    with pool.opened(volume, read_only=False) as image:
+        image.write(b'O' * MIB, GIB - MIB)
+    return volume
+
+
+def read_snapshot(pool, volume, snapshot, length):
+    with pool.opened(volume) as image:
+        image.set_snap(f'snapshot-{snapshot}')
+        return image.read(0, length)
+
+
+@pytest.mark.parametrize('store', ['disk', 'ceph'])
+def test_old_bytes_go_and_the_snapshot_stays(
+    stack, tidy, snapshotted, cloud, pool, log, store
+):
+    image = tidy.image(NEW, store=store)
+    volume = old_volume(tidy, pool)
+    snapshot = snapshotted(volume)
+
+    with watched(stack.conversion_dir) as files:
+        assert reimage(tidy, volume, image)[-1] == 'available'
+
+    assert pool.read(volume, GIB) == NEW.ljust(GIB, b'\0')
+    assert read_snapshot(pool, volume, snapshot, len(OLD)) == OLD
+    assert files == set()
+    lines = log.lines('volume from image', f'volume={volume}', 'reimage')
+    (line,) = lines
+    assert f'image={image} method=stream reason=reimage ' in line
+    assert 'verification=hash' in line
+    shown = cloud.volume(volume)
+    assert shown.volume_image_metadata['image_id'] == image
+
+
+def test_zeros_take_no_space(tidy, pool):
+    image = tidy.image(NEW, store='disk')
+    volume = old_volume(tidy, pool)
+
+    reimage(tidy, volume, image)
+
+    assert len(pool.data_objects(volume)) == 3  # of 4 MiB
+
+
+def test_clone_is_overwritten_and_its_image_is_not(tidy, pool):
+    parent = tidy.image(OLD)
+    image = tidy.image(NEW, store='disk')
+    volume = tidy.volume('cow', parent)
+
+    reimage(tidy, volume, image)
+
+    assert pool.read(volume, len(OLD)) == NEW.ljust(len(OLD), b'\0')
+    assert pool.read(tidy.volume('cow', parent), len(OLD)) == OLD
+
+
+def test_damaged_image_is_an_error(stack, tidy, pool, log):
+    image = tidy.image(NEW, store='disk')
+    volume = old_volume(tidy, pool)
+    stored = stack.folder / 'glance' / 'images' / image
+    with stored.open('r+b') as file:
+        file.seek(-1, os.SEEK_END)
+        file.write(bytes([NEW[-1] ^ 1]))
+
+    assert reimage(tidy, volume, image)[-1] == 'error'
+
+    assert log.lines('ERROR', f'volume={volume} Could not read', 'damaged')
+    assert pool.names() == [f'volume-{volume}']

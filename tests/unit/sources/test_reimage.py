@@ -1,0 +1,104 @@
+# Licensed under the Apache License, Version 2.0 (the "License"); you may
+# not use this file except in compliance with the License. You may obtain
+# a copy of the License at
+#
+#      http://www.apache.org/licenses/LICENSE-2.0
+#
+# Unless required by applicable law or agreed to in writing, software
+# distributed under the License is distributed on an "AS IS" BASIS, WITHOUT
+# WARRANTIES OR CONDITIONS OF ANY KIND, either express or implied. See the
+# License for the specific language governing permissions and limitations
+# under the License.
+"""Over a volume that holds old bytes."""
+
+import dataclasses
+
+import pytest
+
+from cinder_cow import errors
+from cinder_cow.model import Target
+from tests.fakes.source import LETTER_BYTES
+from tests.fakes.source import MemorySource
+from tests.fakes.source import crew
+from tests.fakes.work import nothing
+from tests.fakes.work import overwrite
+from tests.unit.sources.filling import AWAY
+from tests.unit.sources.filling import BARE
+from tests.unit.sources.filling import CONTENT
+from tests.unit.sources.filling import HASHED
+from tests.unit.sources.filling import NAME
+from tests.unit.sources.filling import QCOW2
+from tests.unit.sources.filling import RANDOM
+from tests.unit.sources.filling import ROOM
+from tests.unit.sources.filling import SIZE
+from tests.unit.sources.filling import STALLED
+from tests.unit.sources.filling import TARGET
+from tests.unit.sources.filling import WHOLE
+from tests.unit.sources.filling import WRONG
+from tests.unit.sources.filling import RecordingBackend
+from tests.unit.sources.filling import sized
+
+
+@pytest.fixture
+def old():
+    backend = RecordingBackend()
+    backend.volumes[NAME] = bytearray(b'o' * ROOM)
+    yield backend
+    assert crew() == []
+
+
+def reimage(backend, *sources, image=HASHED, **more):
+    return overwrite(image, TARGET, backend, nothing, sources, **more)
+
+
+def test_reimage_leaves_no_old_byte(old):
+    result = reimage(old, MemorySource(CONTENT))
+
+    assert old.volumes == {NAME: WHOLE}
+    assert ' method=stream reason=reimage ' in str(result)
+
+
+def test_reimage_leaves_no_old_byte_in_holes_and_behind_them(old):
+    reading, image = sized('-')
+    target = Target('v-1', NAME, 2 * LETTER_BYTES)
+    old.volumes[NAME] = bytearray(b'o' * target.size_bytes)
+
+    overwrite(image, target, old, nothing, [MemorySource(reading)])
+
+    assert old.volumes == {NAME: bytes(target.size_bytes)}
+
+
+def test_reimage_that_is_tried_again_leaves_no_byte_of_the_first(old):
+    noise = RANDOM.randbytes(SIZE)
+
+    reimage(old, MemorySource(noise, CONTENT))
+
+    assert old.volumes == {NAME: WHOLE}
+
+
+@pytest.mark.parametrize(
+    ('content', 'image', 'error'),
+    [
+        (QCOW2, BARE, errors.ImageUnacceptable),
+        (AWAY, BARE, errors.SourceUnreachable),
+        (
+            CONTENT,
+            dataclasses.replace(BARE, size_bytes=ROOM + 1),
+            errors.ImageTooBig,
+        ),
+    ],
+    ids=['qcow2', 'away', 'too big'],
+)
+def test_reimage_that_is_refused_leaves_the_old_bytes(
+    old, content, image, error
+):
+    with pytest.raises(error):
+        reimage(old, MemorySource(content), image=image)
+    assert old.volumes == {NAME: b'o' * ROOM}
+
+
+@pytest.mark.parametrize('content', [WRONG, (CONTENT[:9999], STALLED)])
+def test_reimage_that_fails_keeps_the_volume(old, content):
+    with pytest.raises(errors.SourceError):
+        reimage(old, MemorySource(content))
+    assert len(old.volumes[NAME]) == ROOM

@@ -1,0 +1,371 @@
+# Licensed under the Apache License, Version 2.0 (the "License"); you may
+# not use this file except in compliance with the License. You may obtain
+# a copy of the License at
+#
+#      http://www.apache.org/licenses/LICENSE-2.0
+#
+# Unless required by applicable law or agreed to in writing, software
+# distributed under the License is distributed on an "AS IS" BASIS, WITHOUT
+# WARRANTIES OR CONDITIONS OF ANY KIND, either express or implied. See the
+# License for the specific language governing permissions and limitations
+# under the License.
+"""From a source in memory into a volume in memory, by the real engine."""
+
+import dataclasses
+
+import pytest
+
+from cinder_cow import errors
+from tests.fakes.source import LETTER_BYTES
+from tests.fakes.source import MemorySource
+from tests.fakes.source import crew
+from tests.unit.sources.filling import AWAY
+from tests.unit.sources.filling import BARE
+from tests.unit.sources.filling import BLOCK
+from tests.unit.sources.filling import BROKE
+from tests.unit.sources.filling import CONTENT
+from tests.unit.sources.filling import HASHED
+from tests.unit.sources.filling import NAME
+from tests.unit.sources.filling import QCOW2
+from tests.unit.sources.filling import RANDOM
+from tests.unit.sources.filling import ROOM
+from tests.unit.sources.filling import SIZE
+from tests.unit.sources.filling import STALLED
+from tests.unit.sources.filling import SUMMED
+from tests.unit.sources.filling import TARGET
+from tests.unit.sources.filling import WHOLE
+from tests.unit.sources.filling import WRONG
+from tests.unit.sources.filling import RecordingBackend
+from tests.unit.sources.filling import fails
+from tests.unit.sources.filling import fill
+from tests.unit.sources.filling import sized
+
+
+@pytest.fixture
+def backend():
+    return RecordingBackend()
+
+
+@pytest.fixture(autouse=True)
+def _all_is_quiet(backend):
+    """No thread of the engine is left, and no reading or writer open."""
+    yield
+    assert crew() == []
+
+
+@pytest.mark.parametrize('chunk_bytes', [17, 4095, BLOCK, BLOCK + 1, 2**20])
+def test_volume_holds_the_image_and_zeros_behind_it(backend, chunk_bytes):
+    result = fill(backend, MemorySource(CONTENT, chunk_bytes=chunk_bytes))
+
+    assert backend.volumes == {NAME: WHOLE}
+    assert ' source=memory verification=hash' in str(result)
+    assert result.bytes_copied == 9 * BLOCK + 17
+    assert backend.closed == 1
+
+
+def test_image_may_fill_the_volume_to_its_last_byte(backend):
+    exact = dataclasses.replace(TARGET, size_bytes=SIZE)
+
+    fill(backend, MemorySource(CONTENT), target=exact)
+
+    assert backend.volumes == {NAME: CONTENT}
+
+
+def test_volume_holds_what_extents_hold(backend):
+    reading, image = sized('-D-')
+    target = dataclasses.replace(TARGET, size_bytes=4 * LETTER_BYTES)
+
+    result = fill(backend, MemorySource(reading), image=image, target=target)
+
+    assert backend.volumes == {NAME: reading.content + bytes(LETTER_BYTES)}
+    assert result.bytes_copied == LETTER_BYTES
+
+
+# Verification.
+
+
+@pytest.mark.parametrize('retries', [0, 1, 2])
+def test_wrong_hash_is_tried_again_so_often_and_never_handed_over(
+    backend, retries
+):
+    source = MemorySource(WRONG)
+
+    said = fails(errors.SourceDamaged, backend, source, retries=retries)
+    assert 'sha512' in said
+    assert source.opened == 1 + retries
+
+
+@pytest.mark.parametrize('image', [HASHED, SUMMED])
+@pytest.mark.parametrize(
+    'first',
+    [WRONG, CONTENT[:-1], CONTENT + b'x', (CONTENT[:9999], BROKE), AWAY],
+    ids=['wrong', 'short', 'long', 'broke', 'away'],
+)
+def test_second_try_that_is_right_succeeds(backend, caplog, first, image):
+    source = MemorySource(first, CONTENT)
+
+    fill(backend, source, image=image)
+
+    assert backend.volumes == {NAME: WHOLE}
+    assert source.opened == 2
+    assert caplog.text.count('It is copied once more.') == 1
+
+
+def test_nothing_of_the_first_try_is_left(backend):
+    noise = RANDOM.randbytes(SIZE)
+
+    fill(backend, MemorySource(noise, CONTENT))
+
+    assert backend.volumes == {NAME: WHOLE}
+
+
+@pytest.mark.parametrize('content', [CONTENT[:-1], CONTENT + b'x', b''])
+@pytest.mark.parametrize('image', [BARE, HASHED])
+def test_other_size_is_damage_also_without_a_hash(backend, content, image):
+    source = MemorySource(content)
+
+    said = fails(errors.SourceDamaged, backend, source, image=image)
+    assert str(SIZE) in said
+    assert source.opened == 2
+
+
+@pytest.mark.parametrize('letters', [3, 5])
+def test_extents_of_another_size_are_damage_also_without_a_hash(
+    backend, letters
+):
+    reading, image = sized('D---')
+    image = dataclasses.replace(image, size_bytes=letters * LETTER_BYTES)
+    target = dataclasses.replace(TARGET, size_bytes=8 * LETTER_BYTES)
+
+    source = MemorySource(reading)
+    fails(errors.SourceDamaged, backend, source, image=image, target=target)
+    assert backend.operations == []
+
+
+def test_stalled_source_is_not_tried_again(backend):
+    source = MemorySource((CONTENT[:9999], STALLED))
+
+    fails(errors.SourceStalled, backend, source)
+    assert source.opened == 1
+
+
+def test_checksum_is_checked_where_there_is_no_hash(backend):
+    result = fill(backend, MemorySource(CONTENT), image=SUMMED)
+
+    assert ' verification=checksum' in str(result)
+    backend.volumes.clear()
+    said = fails(
+        errors.SourceDamaged, backend, MemorySource(WRONG), image=SUMMED
+    )
+    assert 'its md5 is ' in said
+
+
+def test_without_a_hash_verification_is_absent(backend):
+    result = fill(backend, MemorySource(WRONG), image=BARE)
+
+    assert ' verification=absent' in str(result)
+    assert backend.volumes[NAME][:SIZE] == WRONG
+
+
+def test_required_hash_that_is_missing_stops_before_the_volume(backend):
+    backend.failing = {'open'}
+    source = MemorySource(CONTENT)
+
+    said = fails(
+        errors.ImageUnacceptable,
+        backend,
+        source,
+        image=BARE,
+        require_hash=True,
+    )
+    assert 'cow_require_hash' in said
+    assert source.opened == 1
+
+
+@pytest.mark.parametrize(
+    ('pattern', 'require_hash', 'verification'),
+    [
+        ('D-', False, 'hash'),
+        ('D--', False, 'absent'),
+        ('D--', True, 'hash'),
+        ('---', False, 'absent'),
+    ],
+)
+def test_holes_are_hashed_where_it_is_worth_it_or_required(
+    backend, pattern, require_hash, verification
+):
+    reading, image = sized(pattern)
+    target = dataclasses.replace(TARGET, size_bytes=reading.size_bytes)
+
+    result = fill(
+        backend,
+        MemorySource(reading),
+        image=image,
+        target=target,
+        require_hash=require_hash,
+    )
+
+    assert result.verification.value == verification
+    assert backend.volumes == {NAME: reading.content}
+
+
+def test_wrong_extents_are_found_by_the_hash(backend):
+    reading, _ = sized('ED')
+    _, image = sized('DD')
+    target = dataclasses.replace(TARGET, size_bytes=reading.size_bytes)
+
+    source = MemorySource(reading)
+    fails(errors.SourceDamaged, backend, source, image=image, target=target)
+
+
+# Size and format.
+
+
+def test_unknown_size_is_what_comes(backend):
+    unknown = dataclasses.replace(HASHED, size_bytes=0)
+
+    fill(backend, MemorySource(CONTENT), image=unknown)
+
+    assert backend.volumes == {NAME: WHOLE}
+
+
+def test_unknown_size_that_does_not_fit_is_too_big(backend):
+    unknown = dataclasses.replace(BARE, size_bytes=0)
+    source = MemorySource(WHOLE + b'x')
+
+    said = fails(errors.ImageTooBig, backend, source, image=unknown)
+    assert f'volume of {ROOM} bytes' in said
+    assert source.opened == 1
+
+
+def test_extents_that_do_not_fit_are_too_big_before_the_volume(backend):
+    backend.failing = {'open'}
+    reading, image = sized('DDD')
+    source = MemorySource(reading)
+
+    for size_bytes in (0, image.size_bytes):
+        asked = dataclasses.replace(image, size_bytes=size_bytes)
+        fails(errors.ImageTooBig, backend, source, image=asked)
+    assert reading.reads == []
+
+
+def test_qcow2_that_is_declared_raw_is_refused_before_a_write(backend):
+    source = MemorySource(QCOW2)
+
+    said = fails(errors.ImageUnacceptable, backend, source, image=BARE)
+    assert 'its content is qcow2' in said
+    assert backend.operations == []
+    assert source.opened == 1
+
+
+def test_qcow2_in_extents_is_refused_before_a_write(backend):
+    reading, image = sized('D')
+    reading.content = b'QFI\xfb\0\0\0\3'.ljust(LETTER_BYTES, b'\0')
+
+    source = MemorySource(reading)
+    fails(errors.ImageUnacceptable, backend, source, image=image)
+    assert backend.operations == []
+
+
+# Who is told.
+
+
+def test_copy_says_when_it_begins_and_how_far_it_is(backend):
+    told = []
+
+    fill(
+        backend,
+        MemorySource(WRONG, CONTENT),
+        begun=lambda: told.append('begun'),
+        report=told.append,
+    )
+
+    assert told[0] == 'begun'
+    assert told.count('begun') == 1
+    assert (told[-1].bytes_done, told[-1].size_bytes) == (SIZE, SIZE)
+
+
+@pytest.mark.parametrize('name', ['begun', 'report', 'verifier'])
+def test_caller_that_fails_ends_the_copy(backend, name):
+    def fail(*_args):
+        raise ValueError('injected')
+
+    fails(ValueError, backend, MemorySource(CONTENT), **{name: fail})
+
+
+class Verifier:
+    def __init__(self):
+        self.seen = b''
+
+    def update(self, data):
+        self.seen += data
+
+    def verify(self):
+        if self.seen != CONTENT:
+            raise ValueError('other bytes')
+
+
+def test_each_try_has_a_verifier_of_its_own(backend):
+    told = []
+
+    fill(
+        backend,
+        MemorySource(CONTENT[:-1], CONTENT),
+        finish=told.append,
+        verifier=Verifier,
+    )
+
+    assert [each.signature_verified for each in told] == [True]
+
+
+def test_wrong_signature_leaves_no_volume_and_is_not_tried_again(backend):
+    source = MemorySource(WRONG)
+
+    fails(
+        errors.SignatureInvalid, backend, source, image=BARE, verifier=Verifier
+    )
+    assert source.opened == 1
+
+
+# The destination's own faults.
+
+
+def test_volume_that_was_there_is_left_as_it_is(backend):
+    backend.volumes[NAME] = bytearray(b'precious')
+
+    with pytest.raises(errors.VolumeExists):
+        fill(backend, MemorySource(CONTENT))
+    assert backend.volumes == {NAME: b'precious'}
+
+
+@pytest.mark.parametrize('source', [MemorySource(AWAY), MemorySource([])])
+def test_volume_that_was_there_outlives_a_source_that_fails(backend, source):
+    backend.volumes[NAME] = bytearray(b'precious')
+
+    with pytest.raises(errors.VolumeExists):
+        fill(backend, source)
+    assert backend.volumes == {NAME: b'precious'}
+
+
+@pytest.mark.parametrize('fail_at', [1, 5, 10, 'flush'])
+def test_failed_write_leaves_no_volume(backend, fail_at):
+    backend.fail_at = fail_at
+    source = MemorySource(CONTENT)
+
+    fails(errors.StorageError, backend, source)
+    assert backend.closed == 1
+    assert source.opened == 1
+
+
+def test_volume_that_cannot_be_opened_is_removed(backend):
+    backend.failing = {'open'}
+
+    fails(errors.StorageError, backend, MemorySource(CONTENT))
+
+
+def test_failed_removal_between_tries_is_told(backend, caplog):
+    backend.failing = {'remove'}
+
+    with pytest.raises(errors.StorageError, match='remove'):
+        fill(backend, MemorySource(WRONG))
+    assert 'volume-v-1 may be left behind' in caplog.text
