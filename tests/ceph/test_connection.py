@@ -65,6 +65,8 @@ def test_lost_connection_is_opened_again(lab, known):
     lab.rados.wait_for_latest_osdmap()
     time.sleep(1)  # for the other client to hear of it, too
 
+    # As when a volume is made: this finds out, and opens another.
+    assert not backend.exists('volume-1')
     backend.clone(image, 'volume-1')
 
     assert client_id(backend.settings) != lost
