@@ -119,18 +119,19 @@ def test_volume_knows_its_image(copied, cloud):
 
 
 def test_service_goes_on_while_a_copy_blocks(mode, stack, tidy, cloud):
-    """The OSD is stopped, so that the copy cannot end."""
+    """The OSD is stopped in the midst of the copy, so that it cannot end."""
     host = next(
         service.host
         for service in cloud.connection.block_storage.services()
         if service.host.endswith('@cow')
     )
-    image = tidy.image(CONTENT, store='disk')
+    # Large enough not to be there before the OSD is stopped.
+    image = tidy.image(os.urandom(MIB) * 512, store='disk')
     osd = stack.clusters[0].pid('osd')
+    volume = tidy.begin('cow', image)
+    tidy.wait(volume, 'downloading')
     os.kill(osd, signal.SIGSTOP)
     try:
-        volume = tidy.begin('cow', image)
-        tidy.wait(volume, 'downloading')
         answer = cloud.connection.block_storage.get(
             f'/capabilities/{host}', timeout=20
         )
