@@ -134,3 +134,12 @@ def test_every_source_file_carries_the_licence():
     for path in (*OURS, *tests, *scripts):
         text = path.read_text()
         assert not text or 'Apache License, Version 2.0' in text, path
+
+
+@pytest.mark.parametrize(
+    'path', sorted(ROOT.glob('*.rst')), ids=lambda p: p.name
+)
+def test_documents_are_finished(path):
+    text = path.read_text()
+    assert 'TODO' not in text
+    assert '@TABLE@' not in text
