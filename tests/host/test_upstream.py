@@ -14,6 +14,7 @@
 import inspect
 
 from cinder import interface
+from cinder.image import glance
 from cinder.interface import volume_driver
 from cinder.volume.drivers import rbd
 from cinder.volume.flows.manager import create_volume
@@ -58,6 +59,19 @@ def test_private_name_has_the_parameters_we_know(name):
     theirs = parameters(getattr(rbd.RBDDriver, name))
 
     assert theirs == host.UPSTREAM_PRIVATE[name]
+
+
+@pytest.mark.parametrize('name', host.GLANCE_PRIVATE)
+def test_private_name_of_the_glance_client_has_them_too(name):
+    theirs = parameters(getattr(glance.GlanceClientWrapper, name))
+
+    assert theirs == host.GLANCE_PRIVATE[name]
+
+
+def test_image_service_holds_that_client():
+    service = glance.get_default_image_service()
+
+    assert isinstance(service._client, glance.GlanceClientWrapper)
 
 
 def test_every_private_name_that_the_driver_uses_is_listed():
