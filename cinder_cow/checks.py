@@ -100,7 +100,7 @@ class Checks:
         wrapper.read(len(head))
         wrapper.close()
         found = {str(each) for each in wrapper.formats or ()} & CONTAINERS
-        if found:
+        if found - {self._image.disk_format}:
             raise errors.ImageUnacceptable(
                 self._image.image_id,
                 f'it is declared {self._image.disk_format}, and its content'

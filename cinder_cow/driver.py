@@ -20,14 +20,16 @@ from cinder.volume.drivers import rbd
 from oslo_config import cfg
 
 from cinder_cow import backends
+from cinder_cow import bases
 from cinder_cow import errors
 from cinder_cow import execute
 from cinder_cow import opts
 from cinder_cow import plan
-from cinder_cow import sources
 from cinder_cow.backends.base import ImageBackend
 from cinder_cow.fill import Filler
 from cinder_cow.host import failures
+from cinder_cow.host import housekeeping
+from cinder_cow.host import parts
 from cinder_cow.host import records
 from cinder_cow.host import selftest
 from cinder_cow.host import terms
@@ -86,6 +88,11 @@ class CowRBDDriver(rbd.RBDDriver):
             records.finding(finding)
             for finding in backend.findings(examples):
                 records.finding(finding)
+            housekeeping.start(
+                self.configuration.cow_base_sweep_seconds,
+                terms.base_limits(self.configuration),
+                self._backend,
+            )
         except errors.CowError as exc:
             raise exception.VolumeBackendAPIException(data=str(exc)) from exc
 
@@ -95,10 +102,10 @@ class CowRBDDriver(rbd.RBDDriver):
         started = time.monotonic()
         update = {}
 
-        def finish(filled):
+        def finish(verified):
             update.update(self._setup_volume(volume) or {})
-            if filled is not None:
-                records.signature(context, volume, filled.signature_verified)
+            if verified is not None:
+                records.signature(context, volume, verified)
 
         with failures.translated(context, volume):
             work = self._work(
@@ -109,7 +116,8 @@ class CowRBDDriver(rbd.RBDDriver):
             )
             verdict = work.backend.cloneable(work.image)
             records.warn(volume, work.image, verdict)
-            chosen = plan.choose(work.image, work.target, verdict)
+            facts = bases.facts(work.bases, work.image, verdict)
+            chosen = plan.choose(work.image, work.target, verdict, facts)
             result = execute.run(chosen, work)
         records.report(result.lasting(time.monotonic() - started))
         if result.method is Method.DELEGATE:
@@ -157,26 +165,23 @@ class CowRBDDriver(rbd.RBDDriver):
         """Make the volume out of the image's blocks: the second hook."""
         self._backend().clone(image_info, volume_name)
 
-    def _work(self, volume, image, request, finish=lambda _filled: None):
+    def _work(self, volume, image, request, finish=lambda _verified: None):
+        backend, filler = self._backend(), self._filler()
         return execute.Work(
             image,
             terms.target(volume),
-            self._backend(),
+            backend,
             finish,
-            self._filler(),
+            filler,
             request,
+            parts.bases(self.configuration, backend, filler),
         )
 
     def _backend(self) -> ImageBackend:
         return backends.load(self.configuration.cow_backend, self._settings())
 
     def _filler(self) -> Filler:
-        settings = terms.source_settings(self.configuration, self._settings())
-        return Filler(
-            terms.fill_settings(self.configuration),
-            sources.load(tuple(self.configuration.cow_sources), settings),
-            self._turns,
-        )
+        return parts.filler(self.configuration, self._settings(), self._turns)
 
     def _settings(self):
         # Cinder may have failed over to another cluster.

@@ -21,6 +21,9 @@
         StorageUnreachable  the cluster does not answer, or not in time
           ConnectionLost    the connection broke while it was used
         StorageFull         no space, or a quota
+      BaseGone              a base image was evicted while it was to be cloned
+      LeaseLost             another may be building the same base image
+      BuildFailed           the base image that was waited for is not coming
       PluginNotLoadable     a backend or source that an option names
       ImageUnacceptable     the image is not what it says, or not safe to use
         SignatureInvalid    its signature does not hold
@@ -28,6 +31,7 @@
         SourceUnreachable   the source could not be talked to
         SourceStalled       no byte came for too long
         SourceDamaged       they are not the image's: too few, too many, other
+      ToolMissing           a program is not installed
 
 A refusal to clone is not an error: see :class:`cinder_cow.model.Refusal`.
 """
@@ -98,6 +102,43 @@ class StorageFull(StorageError):
     remedy = 'Free space or raise the quota: see `ceph df detail`.'
 
 
+class BaseGone(CowError):
+    """A base image was evicted while it was to be cloned."""
+
+    def __init__(self, name: str) -> None:
+        self.name = name
+        super().__init__(
+            f'The base image {name} was evicted at this very moment. Try'
+            f' again; if it happens often, raise cow_base_max_bytes.'
+        )
+
+
+class LeaseLost(CowError):
+    """The right to build a base was lost: another may be building it."""
+
+    def __init__(self, name: str, reason: object) -> None:
+        self.name = name
+        super().__init__(
+            f'The lease on {name} was lost while it was built: {reason}. Try'
+            f' again; see whether this host and the Ceph cluster were busy'
+            f' or apart for half a minute.'
+        )
+
+
+class BuildFailed(CowError):
+    """The base image that was waited for is not coming."""
+
+    def __init__(self, image_id: str, kind: str, reason: str) -> None:
+        """:param kind: name of the class of the error that it failed with."""
+        self.image_id = image_id
+        self.kind = kind
+        self.reason = reason
+        super().__init__(
+            f'The base of image {image_id} that this volume waited for could'
+            f' not be built: {reason}'
+        )
+
+
 class PluginNotLoadable(CowError):
     """The plugin that an option names cannot be used."""
 
@@ -160,3 +201,13 @@ class SourceDamaged(SourceError):
     remedy = (
         'If it happens again, the stored image is damaged: upload it anew.'
     )
+
+
+class ToolMissing(CowError):
+    """A program that is needed is not installed on this host."""
+
+    def __init__(self, tool: str, package: str) -> None:
+        self.tool = tool
+        super().__init__(
+            f'{tool} is not installed on this host. Install {package}.'
+        )

@@ -25,12 +25,16 @@ from oslo_log import log as logging
 
 from cinder_cow import errors
 from cinder_cow.backends.base import ImageBackend
-from cinder_cow.backends.base import VolumeWriter
+from cinder_cow.bases import Bases
+from cinder_cow.bases import Ensured
 from cinder_cow.fill import Destination
 from cinder_cow.fill import Filled
 from cinder_cow.fill import Filler
 from cinder_cow.fill import Request
+from cinder_cow.fill import opener
+from cinder_cow.model import BuildBase
 from cinder_cow.model import Clone
+from cinder_cow.model import CloneBase
 from cinder_cow.model import Delegate
 from cinder_cow.model import ImageInfo
 from cinder_cow.model import Method
@@ -51,12 +55,15 @@ class Work:
     image: ImageInfo
     target: Target
     backend: ImageBackend
-    #: Completes a volume that has its content: QoS, replication; told how
-    #: it was filled, None for a clone. When it raises, a new volume is
-    #: removed and the error goes on.
-    finish: Callable[[Filled | None], None]
+    #: Completes a volume that has its content: QoS, replication; told
+    #: whether the image's signature was verified, None for a clone of the
+    #: image itself. When it raises, a new volume is removed and the error
+    #: goes on.
+    finish: Callable[[bool | None], None]
     filler: Filler
     request: Request
+    #: None where the backend keeps no base images.
+    bases: Bases | None = None
 
 
 def run(plan: Plan, work: Work) -> Result:
@@ -67,6 +74,10 @@ def run(plan: Plan, work: Work) -> Result:
     match plan:
         case Clone():
             return _clone(plan, work)
+        case CloneBase():
+            return _clone_base(plan, work)
+        case BuildBase():
+            return _build_base(plan, work)
         case Stream():
             return _stream(plan, work)
         case Delegate():
@@ -89,16 +100,67 @@ def _clone(plan: Clone, work: Work) -> Result:
     )
 
 
+def _clone_base(plan: CloneBase, work: Work) -> Result:
+    ensured = Ensured(plan.base, built=False)
+    try:
+        return _of_base(ensured, plan, work)
+    except errors.BaseGone:  # evicted just now
+        return _build_base(BuildBase(plan.size_bytes, plan.refusals), work)
+
+
+def _build_base(plan: BuildBase, work: Work) -> Result:
+    """Once more when it is evicted before it could be cloned."""
+    assert work.bases is not None
+    for last in (False, True):
+        ensured = work.bases.ensure(work.image, work.request, plan.size_bytes)
+        try:
+            return _of_base(ensured, plan, work)
+        except errors.BaseGone:
+            if last:
+                raise
+    raise AssertionError('not reached')
+
+
+def _of_base(
+    ensured: Ensured, plan: CloneBase | BuildBase, work: Work
+) -> Result:
+    assert work.bases is not None
+    base, name = ensured.base, work.target.volume_name
+    if base.snapshot.size_bytes > plan.size_bytes:
+        raise errors.ImageTooBig(
+            work.image.image_id, base.snapshot.size_bytes, plan.size_bytes
+        )
+    with _made_or_removed(work.backend, name):
+        work.bases.store.clone(base, name)
+        if base.snapshot.size_bytes < plan.size_bytes:
+            work.backend.grow(name, plan.size_bytes)
+        work.finish(base.story.signature_verified)
+    work.bases.store.used(base, work.image.image_id)
+    return _result(
+        work,
+        Method.BUILD_BASE if ensured.built else Method.CLONE_BASE,
+        _codes(plan.refusals) or 'based',
+        verification=base.story.verification,
+        parent=base.snapshot.ref,
+        source=base.story.source,
+        refusals=plan.refusals if ensured.built else (),
+        bytes_copied=base.story.stored_bytes if ensured.built else 0,
+    )
+
+
 def _stream(plan: Stream, work: Work) -> Result:
     name = work.target.volume_name
     destination = Destination(
-        _opener(work.backend, name, plan.size_bytes),
+        opener(
+            lambda: work.backend.open(name, plan.size_bytes),
+            lambda: work.backend.remove(name),
+        ),
         plan.size_bytes,
         is_zero=True,
     )
-    with _made_or_removed(work.backend, name):
+    with _made_or_removed(work.backend, name), work.filler.turn(work.request):
         filled = work.filler.fill(work.image, work.request, destination)
-        work.finish(filled)
+        work.finish(filled.signature_verified)
     return _streamed(work, filled, plan.refusals)
 
 
@@ -120,26 +182,10 @@ def overwrite(work: Work) -> Result:
         target.size_bytes,
         is_zero=False,
     )
-    filled = work.filler.fill(image, work.request, destination)
-    work.finish(filled)
+    with work.filler.turn(work.request):
+        filled = work.filler.fill(image, work.request, destination)
+    work.finish(filled.signature_verified)
     return _streamed(work, filled, ())
-
-
-def _opener(
-    backend: ImageBackend, volume_name: str, size_bytes: int
-) -> Callable[[], VolumeWriter]:
-    """Opens a new, empty volume; and another when it is called again."""
-    opened = False
-
-    def open_new() -> VolumeWriter:
-        nonlocal opened
-        if opened:
-            backend.remove(volume_name)
-        writer = backend.open(volume_name, size_bytes)
-        opened = True
-        return writer
-
-    return open_new
 
 
 def _delegate(plan: Delegate, work: Work) -> Result:

@@ -93,10 +93,18 @@ class Filler:
         self._sources = sources
         self._turns = turns
 
+    @contextlib.contextmanager
+    def turn(self, request: Request) -> Iterator[None]:
+        """Waits for the turn to copy; only so many have one at once."""
+        with self._turns.taken():
+            if request.begun is not None:
+                request.begun()
+            yield
+
     def fill(
         self, image: ImageInfo, request: Request, destination: Destination
     ) -> Filled:
-        """Copies the image into the destination, when it has its turn.
+        """Copies the image into the destination. Called within a turn.
 
         :raises SourceError: when it cannot be read, or is damaged.
         :raises ImageUnacceptable: when it is not what it says.
@@ -111,10 +119,7 @@ class Filler:
             before_sleep=_tell_retry,
             reraise=True,
         )
-        with self._turns.taken():
-            if request.begun is not None:
-                request.begun()
-            filled: Filled = tries(self._fill, image, request, destination)
+        filled: Filled = tries(self._fill, image, request, destination)
         return filled
 
     def _fill(
@@ -193,6 +198,23 @@ class Filler:
         raise errors.SourceUnreachable(
             'any of cow_sources', image.image_id, reasons
         )
+
+
+def opener(
+    open_new: Callable[[], VolumeWriter], remove: Callable[[], None]
+) -> Callable[[], VolumeWriter]:
+    """Opens something new; and when it is called again, removes that first."""
+    opened = False
+
+    def open_again() -> VolumeWriter:
+        nonlocal opened
+        if opened:
+            remove()
+        writer = open_new()
+        opened = True
+        return writer
+
+    return open_again
 
 
 def _worth_hashing(reading: StreamReading | ExtentReading) -> bool:

@@ -34,6 +34,8 @@ class ImageInfo:
     locations: tuple[str, ...] = ()
     #: Whether the image carries any ``img_signature*`` property.
     signed: bool = False
+    #: A digest of them, where the signature is to be verified.
+    signature: str | None = None
     #: Name and hex digest of Glance's hash, ``os_hash_*``; None where it has
     #: none (an image added by its location, Nova's direct snapshots).
     hash_algo: str | None = None
@@ -59,7 +61,9 @@ class Site:
     pool: str
     #: The cephx user, for the remedies in refusals.
     user: str
-    #: Pools whose images may be cloned; empty: any but ``pool``.
+    #: Where base images are; empty: in ``pool``.
+    base_pool: str = ''
+    #: Pools whose images may be cloned; empty: any but those two.
     image_pools: tuple[str, ...] = ()
     #: Accept only the image and snapshot name that Glance would have used.
     strict_locations: bool = True
@@ -88,6 +92,54 @@ class Snapshot:
     size_bytes: int
     stripe_unit_bytes: int
     protected: bool
+
+
+class Verification(enum.Enum):
+    """What the content of a volume was checked against."""
+
+    #: Nothing was copied: the volume shares the blocks that Glance stored.
+    SHARED = 'shared'
+    #: Every byte, against Glance's ``os_hash_value``.
+    HASH = 'hash'
+    #: Every byte, against Glance's MD5 ``checksum``: it has nothing better.
+    CHECKSUM = 'checksum'
+    #: Glance has no hash of the image, or it was read in the storage, where
+    #: hashing would cost more than reading. Ceph has checksums of its own.
+    ABSENT = 'absent'
+    #: Left to Cinder's own path, which checks what it can.
+    DELEGATED = 'delegated'
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Story:
+    """How a base came to be. Kept with the base itself."""
+
+    #: The image that it was made of; others of equal content may share it.
+    image_id: str
+    disk_format: str
+    hash_algo: str | None
+    hash_value: str | None
+    #: Where the bytes came from: a name of `cow_sources`.
+    source: str
+    verification: Verification
+    #: Whether the image's signature was verified meanwhile.
+    signature_verified: bool
+    #: What it takes of the cluster, before replication.
+    stored_bytes: int
+    seconds: float
+    #: Seconds since the epoch.
+    created: float
+    #: Of this package.
+    version: str
+
+
+@dataclass(frozen=True, slots=True)
+class Base:
+    """An image made raw once, that volumes are cloned from."""
+
+    name: str
+    snapshot: Snapshot
+    story: Story
 
 
 class Absence(enum.Enum):
@@ -162,6 +214,23 @@ class Clone:
 
 
 @dataclass(frozen=True, slots=True)
+class CloneBase:
+    """Plan: clone the image's ``base`` and grow that to ``size_bytes``."""
+
+    base: Base
+    size_bytes: int
+    refusals: tuple[Refusal, ...]
+
+
+@dataclass(frozen=True, slots=True)
+class BuildBase:
+    """Plan: have the image's base built, then as :class:`CloneBase`."""
+
+    size_bytes: int
+    refusals: tuple[Refusal, ...]
+
+
+@dataclass(frozen=True, slots=True)
 class Stream:
     """Plan: fill a new volume of ``size_bytes`` with the image's bytes."""
 
@@ -176,30 +245,19 @@ class Delegate:
     refusals: tuple[Refusal, ...]
 
 
-Plan = Clone | Stream | Delegate
+Plan = Clone | CloneBase | BuildBase | Stream | Delegate
 
 
 class Method(enum.Enum):
     """How a volume came to its content."""
 
     CLONE = 'clone'
+    #: Of a base that was there, or that another built meanwhile.
+    CLONE_BASE = 'clone-base'
+    #: Of a base that was built for it.
+    BUILD_BASE = 'build-base'
     STREAM = 'stream'
     DELEGATE = 'delegate'
-
-
-class Verification(enum.Enum):
-    """What the content of a volume was checked against."""
-
-    #: Nothing was copied: the volume shares the blocks that Glance stored.
-    SHARED = 'shared'
-    #: Every byte, against Glance's ``os_hash_value``.
-    HASH = 'hash'
-    #: Every byte, against Glance's MD5 ``checksum``: it has nothing better.
-    CHECKSUM = 'checksum'
-    #: Glance has no hash of the image, or its holes would cost too much.
-    ABSENT = 'absent'
-    #: Left to Cinder's own path, which checks what it can.
-    DELEGATED = 'delegated'
 
 
 @dataclass(frozen=True, slots=True)
@@ -212,7 +270,7 @@ class Result:
     reason: str
     verification: Verification
     parent: SnapshotRef | None = None
-    #: Where the bytes of a copy came from: a name of `cow_sources`.
+    #: Where the bytes of a copy or of a base came from: of `cow_sources`.
     source: str | None = None
     #: Why it is no clone.
     refusals: tuple[Refusal, ...] = ()

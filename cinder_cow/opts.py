@@ -96,12 +96,86 @@ OPTS = [
         ' copy fails. The default is what glance-api may need under load for'
         ' its first byte.',
     ),
+    cfg.StrOpt(
+        'cow_base_images',
+        default='auto',
+        choices=[
+            (
+                'auto',
+                'of images that have to be converted (qcow2, vmdk, vhd, vhdx,'
+                ' vdi, qed, ploop), and of raw images and isos that cannot be'
+                ' cloned where they lie and have at most cow_base_auto_bytes',
+            ),
+            ('always', 'of those too that could be cloned where they lie'),
+            ('never', 'of none: they are streamed, or left to Cinder'),
+        ],
+        help='Of which images a base is made: a raw RBD image that is kept,'
+        ' one per content, and that all volumes are clones of. Images of'
+        ' unknown size get none. Where a base is there it is used, but with'
+        ' "never". With "always" no volume is a child of an image of'
+        " Glance's, which can be deleted then.",
+    ),
+    cfg.IntOpt(
+        'cow_base_auto_bytes',
+        default=20 * 2**30,
+        min=0,
+        help='With cow_base_images = auto, the largest raw image or iso that'
+        ' a base is made of, in bytes. A larger one is streamed into its'
+        ' volume: it seldom has many volumes, and a base takes its size of'
+        ' the pool for as long as it is kept.',
+    ),
+    cfg.StrOpt(
+        'cow_base_pool',
+        default='',
+        help="Pool for the base images, in the volumes' cluster. Empty means"
+        ' rbd_pool. The cephx user needs "profile rbd" on it.',
+    ),
+    cfg.IntOpt(
+        'cow_base_max_bytes',
+        min=0,
+        help='When all base images take more than that of the cluster, before'
+        ' replication, those without volumes are removed, the least recently'
+        ' used first. Not set means no limit.',
+    ),
+    cfg.IntOpt(
+        'cow_base_max_idle_seconds',
+        default=30 * 24 * 3600,
+        min=-1,
+        help='A base image without volumes is removed when none was made of it'
+        ' for so long. The default is 30 days. 0 removes it at the next'
+        ' sweep, -1 never.',
+    ),
+    cfg.IntOpt(
+        'cow_base_sweep_seconds',
+        default=600,
+        min=0,
+        help='How often cinder-volume looks for base images to remove: idle'
+        ' ones, those over cow_base_max_bytes, those of images that were'
+        ' deleted in Glance, and what a killed process left unfinished. One'
+        ' process in the cluster does it at a time. 0 turns it off.',
+    ),
+    cfg.IntOpt(
+        'cow_convert_seconds',
+        default=3600,
+        min=1,
+        help='The longest conversion of one image, in seconds, and the most'
+        ' CPU time that it may take. qemu-img is killed then.',
+    ),
+    cfg.IntOpt(
+        'cow_convert_memory_bytes',
+        default=4 * 2**30,
+        min=2**30,
+        help='Address space of qemu-img in bytes, of which it needs 768 MiB at'
+        ' least (QEMU 7.2, librbd 16); it uses far less memory. An image that'
+        ' is made to exhaust the host ends there.',
+    ),
     cfg.BoolOpt(
         'cow_require_hash',
         default=False,
         help='Refuse to copy an image that Glance has no hash of (one that was'
         ' added by its location, or is a snapshot by Nova), and hash also'
-        ' what the source "rbd" reads of sparse images, holes and all.'
+        ' what the source "rbd" reads of sparse images, holes and all, and'
+        ' what is converted where it lies.'
         ' Clones copy nothing and are not concerned.',
     ),
 ]

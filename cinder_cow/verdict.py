@@ -30,9 +30,8 @@ from cinder_cow.model import Site
 from cinder_cow.model import Snapshot
 from cinder_cow.model import SnapshotRef
 from cinder_cow.model import Verdict
+from cinder_cow.naming import RAW_FORMATS
 
-#: Formats whose bytes are the disk's bytes. An iso is read as it is.
-RAW_FORMATS = ('raw', 'iso')
 #: Containers that add nothing around the disk. Glance has None while queued.
 BARE_CONTAINERS = ('bare', None)
 #: glance_store, _drivers/rbd.py, DEFAULT_SNAPNAME.
@@ -97,10 +96,13 @@ def judge(
 
 def is_the_disk(image: ImageInfo) -> bool:
     """Whether the image's bytes are the disk's, and are there to be read."""
+    return is_bare_and_active(image) and image.disk_format in RAW_FORMATS
+
+
+def is_bare_and_active(image: ImageInfo) -> bool:
+    """Whether the image's bytes are there to be read, and nothing else."""
     return (
-        image.status == 'active'
-        and image.disk_format in RAW_FORMATS
-        and image.container_format in BARE_CONTAINERS
+        image.status == 'active' and image.container_format in BARE_CONTAINERS
     )
 
 
@@ -134,8 +136,9 @@ def _not_raw(image: ImageInfo, _site: Site) -> Refusal | None:
         RefusalCode.NOT_RAW,
         f'The disk format is {image.disk_format!r}, and only'
         f' {" and ".join(RAW_FORMATS)} can be cloned',
-        'Upload it as raw: qemu-img convert -O raw IMAGE IMAGE.raw; or turn'
-        ' on the image_conversion plugin of Glance',
+        'A raw image in this cluster needs no conversion, not even the first'
+        ' time: qemu-img convert -O raw IMAGE IMAGE.raw; or turn on the'
+        ' image_conversion plugin of Glance',
     )
 
 
@@ -214,8 +217,11 @@ def _pool_not_allowed(ref: SnapshotRef, site: Site) -> Refusal | None:
         allowed = ref.pool in site.image_pools
         rule = f'cow_image_pools = {", ".join(site.image_pools)}'
     else:
-        allowed = ref.pool != site.pool
+        own = {site.pool, site.base_pool}
+        allowed = ref.pool not in own
         rule = f"any but the volumes' own pool {site.pool}"
+        if site.base_pool:
+            rule += f' and that of their bases, {site.base_pool}'
     if allowed:
         return None
     return Refusal(

@@ -25,6 +25,7 @@ from collections.abc import Callable
 from collections.abc import Iterable
 from dataclasses import dataclass
 import types
+from typing import TYPE_CHECKING
 from typing import Self
 
 from cinder_cow import native
@@ -34,6 +35,9 @@ from cinder_cow.model import RefusalCode
 from cinder_cow.model import Snapshot
 from cinder_cow.model import SnapshotRef
 from cinder_cow.model import Verdict
+
+if TYPE_CHECKING:
+    from cinder_cow.backends.bases import BaseStore
 
 
 @dataclass(frozen=True, slots=True)
@@ -57,6 +61,8 @@ class Settings:
     image_pools: tuple[str, ...] = ()
     strict_locations: bool = True
     verify_signatures: bool = True
+    #: Where base images are kept; empty: in ``pool``.
+    base_pool: str = ''
 
 
 @dataclass(frozen=True, slots=True)
@@ -204,6 +210,10 @@ class ImageBackend(abc.ABC):
     @abc.abstractmethod
     def remove(self, volume_name: str) -> None:
         """Remove the volume. Fine when there is none."""
+
+    def bases(self) -> 'BaseStore | None':
+        """Where base images are kept. Optional: None where there are none."""
+        return None
 
     def findings(self, examples: Iterable[SnapshotRef]) -> list[Finding]:
         """The self-test at start-up; ``examples`` are where images lie.

@@ -81,10 +81,13 @@ def translated(context: Any, volume: Any) -> Iterator[None]:
 
 
 def _translate(context: Any, volume: Any, exc: errors.CowError) -> Exception:
+    failed = type(exc)
+    if isinstance(exc, errors.BuildFailed):  # as if it had failed here
+        failed = getattr(errors, exc.kind, failed)
     make, detail = next(
         (make, detail)
         for kind, make, detail in TRANSLATIONS
-        if isinstance(exc, kind)
+        if issubclass(failed, kind)
     )
     raised = make(exc)
     if detail is not None:

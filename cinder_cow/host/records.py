@@ -70,7 +70,7 @@ def warn(volume: Any, image: ImageInfo, verdict: Verdict) -> None:
     for refusal in verdict.refusals:
         if refusal.misconfigured:
             LOG.warning(
-                'volume=%s image=%s is no clone but a full copy (%s): %s',
+                'volume=%s image=%s cannot be cloned where it lies (%s): %s',
                 volume.id,
                 image.image_id,
                 refusal.code.value,

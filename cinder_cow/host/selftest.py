@@ -11,19 +11,16 @@
 # under the License.
 """The part of the start-up's self-test that asks Glance."""
 
-from cinder import context as cinder_context
 from cinder import exception
 from cinder.image import glance
 from keystoneauth1 import exceptions as keystone_errors
-from keystoneauth1 import loading as keystone
-from oslo_config import cfg
 
 from cinder_cow import location
 from cinder_cow.backends.base import Finding
+from cinder_cow.host import service_user
 from cinder_cow.host.terms import locations
 from cinder_cow.model import SnapshotRef
 
-CONF = cfg.CONF
 #: Images that are looked at: enough to meet one in every store.
 SELF_TEST_IMAGES = 5
 
@@ -31,8 +28,7 @@ SELF_TEST_IMAGES = 5
 def glance_finding() -> tuple[Finding, list[SnapshotRef]]:
     """Whether Glance shows locations to us, and some that it showed."""
     question = 'Does Glance show us where images lie'
-    # Cinder knows the section since 27.
-    if 'glance' not in CONF or not CONF.glance.auth_type:
+    if not service_user.is_configured():
         return _no_glance_section(question), []
     try:
         images, urls = _seen_in_glance()
@@ -49,7 +45,7 @@ def glance_finding() -> tuple[Finding, list[SnapshotRef]]:
 
 def _seen_in_glance() -> tuple[int, list[str]]:
     """How many images were looked at, and all their locations."""
-    context = _service_context()
+    context = service_user.context()
     service = glance.get_default_image_service()
     images = service.detail(
         context, filters={'status': 'active'}, limit=SELF_TEST_IMAGES
@@ -94,27 +90,4 @@ def _shown(question: str, images: int, urls: int) -> Finding:
         False,
         f'no, none for {images} images: every volume is a full copy',
         'Give the user of the [glance] section the roles service and admin',
-    )
-
-
-def _service_context() -> cinder_context.RequestContext:
-    """A context that may list images, as the user of the [glance] section."""
-    group = glance.GLANCE_GROUP
-    session = keystone.load_session_from_conf_options(
-        CONF, group, auth=keystone.load_auth_from_conf_options(CONF, group)
-    )
-    # An option since Cinder 28.
-    region = CONF.glance.get('region_name')
-    kind, _name, interface = CONF.glance_catalog_info.split(':')
-    url = session.get_endpoint(
-        service_type=kind,
-        interface=interface.removesuffix('URL'),
-        region_name=region,
-    )
-    return cinder_context.RequestContext(
-        is_admin=True,
-        auth_token=session.get_token(),
-        service_catalog=[
-            {'type': kind, 'endpoints': [{interface: url, 'region': region}]}
-        ],
     )

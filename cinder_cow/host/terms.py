@@ -11,12 +11,19 @@
 # under the License.
 """Cinder's terms into ours."""
 
+import hashlib
+import json
 from typing import Any
 
 from cinder.image import glance  # noqa: F401  registers what CONF is asked for
 from oslo_config import cfg
 
+from cinder_cow import bases
+from cinder_cow import build
+from cinder_cow import convert
+from cinder_cow import eviction
 from cinder_cow import fill
+from cinder_cow import plan
 from cinder_cow import signatures
 from cinder_cow import verdict
 from cinder_cow.backends.base import Settings
@@ -42,6 +49,7 @@ def image_info(
         size_bytes=int(image_meta.get('size') or 0),
         locations=locations(image_location),
         signed=signed(image_meta),
+        signature=_signature(image_meta) if verify_signatures() else None,
         hash_algo=image_meta.get('os_hash_algo'),
         hash_value=image_meta.get('os_hash_value'),
         checksum=image_meta.get('checksum'),
@@ -83,6 +91,7 @@ def settings(configuration: Any, config_tuple: tuple[Any, ...]) -> Settings:
         image_pools=tuple(configuration.cow_image_pools),
         strict_locations=configuration.cow_strict_locations,
         verify_signatures=verify_signatures(),
+        base_pool=configuration.cow_base_pool,
     )
 
 
@@ -102,6 +111,42 @@ def fill_settings(configuration: Any) -> fill.Settings:
         memory_bytes=configuration.cow_copy_memory_bytes,
         retries=configuration.cow_copy_retries,
         require_hash=configuration.cow_require_hash,
+    )
+
+
+def base_settings(configuration: Any) -> bases.Settings:
+    """Which images have bases, from the backend's section of cinder.conf."""
+    return bases.Settings(
+        rule=plan.BaseRule(configuration.cow_base_images),
+        auto_bytes=configuration.cow_base_auto_bytes,
+        require_hash=configuration.cow_require_hash,
+        shared=configuration.cow_strict_locations,
+    )
+
+
+def build_settings(configuration: Any) -> build.Settings:
+    """How bases are made, from the backend's section of cinder.conf."""
+    return build.Settings(
+        stall_seconds=configuration.cow_stall_seconds,
+        convert_seconds=configuration.cow_convert_seconds,
+        require_hash=configuration.cow_require_hash,
+    )
+
+
+def convert_limits(configuration: Any) -> convert.Limits:
+    """What qemu-img may take, from the backend's section of cinder.conf."""
+    return convert.Limits(
+        seconds=configuration.cow_convert_seconds,
+        cpu_seconds=configuration.cow_convert_seconds,
+        address_space_bytes=configuration.cow_convert_memory_bytes,
+    )
+
+
+def base_limits(configuration: Any) -> eviction.Limits:
+    """How many bases are kept, from the backend's section of cinder.conf."""
+    return eviction.Limits(
+        max_bytes=configuration.cow_base_max_bytes,
+        max_idle_seconds=configuration.cow_base_max_idle_seconds,
     )
 
 
@@ -140,8 +185,25 @@ def is_plain(volume: Any, image: ImageInfo) -> bool:
 
 def signed(image_meta: dict[str, Any]) -> bool:
     """Whether the image carries any property of a signature."""
+    return bool(_signature_properties(image_meta))
+
+
+def _signature(image_meta: dict[str, Any]) -> str | None:
+    """A digest of what is to be verified, so that it is not mistaken."""
+    found = _signature_properties(image_meta)
+    if not found:
+        return None
+    text = json.dumps(found, sort_keys=True, default=str)
+    return hashlib.sha256(text.encode()).hexdigest()[:32]
+
+
+def _signature_properties(image_meta: dict[str, Any]) -> dict[str, Any]:
     properties = image_meta.get('properties') or {}
-    return any(name.startswith('img_signature') for name in properties)
+    return {
+        name: value
+        for name, value in properties.items()
+        if name.startswith('img_signature')
+    }
 
 
 def verify_signatures() -> bool:

@@ -28,14 +28,14 @@ from cinder_cow import verdict
 from cinder_cow.backends import base as backends
 from cinder_cow.backends.rbd import failures
 from cinder_cow.backends.rbd import lookup
-from cinder_cow.backends.rbd.backend import begun_again_when_lost
 from cinder_cow.backends.rbd.connection import Connection
 from cinder_cow.backends.rbd.connection import connected
+from cinder_cow.backends.rbd.images import begun_again_when_lost
+from cinder_cow.backends.rbd.images import site
 from cinder_cow.copying.extents import Extent
 from cinder_cow.copying.extents import merged
 from cinder_cow.model import ImageInfo
 from cinder_cow.model import Refusal
-from cinder_cow.model import Site
 from cinder_cow.model import Snapshot
 from cinder_cow.model import SnapshotRef
 from cinder_cow.sources.base import ExtentReading
@@ -56,6 +56,7 @@ class RbdSource(ImageSource):
                 conf_path=conf_path,
                 user=user,
                 pool='',
+                base_pool='',
                 timeout_seconds=settings.stall_seconds,
             )
             for conf_path, user in settings.remote_clusters
@@ -90,15 +91,9 @@ def _find(
     refusals = []
     with contextlib.ExitStack() as stack:
         connection = stack.enter_context(connected(cluster))
-        site = Site(
-            connection.fsid,
-            cluster.pool,
-            cluster.user or 'admin',
-            cluster.image_pools,
-            cluster.strict_locations,
-        )
+        place = site(cluster, connection)
         for ref in refs:
-            refusal = verdict.trusted(ref, image, site)
+            refusal = verdict.trusted(ref, image, place)
             if refusal is not None:
                 refusals.append(refusal)
                 continue
@@ -106,7 +101,7 @@ def _find(
             if isinstance(found, Snapshot):
                 opened = _open(stack, connection, ref)
                 return RbdReading(image, opened, stack.pop_all())
-            refusals.append(verdict.absent(ref, found, site))
+            refusals.append(verdict.absent(ref, found, place))
     return refusals
 
 

@@ -20,6 +20,7 @@ import rbd
 
 from cinder_cow.backends.base import Settings
 from cinder_cow.backends.rbd import RbdBackend
+from cinder_cow.backends.rbd import connection
 from cinder_cow.model import ImageInfo
 
 MIB = 2**20
@@ -163,18 +164,38 @@ class Lab:
         (found,) = (each for each in pools if each['pool_name'] == pool)
         return 'full' in found['flags_names'].split(',')
 
-    def sweep(self):
-        """Removes all volumes, then all images."""
+    def sweep(self, seconds=60):
+        """Removes all images, those with clones after these.
+
+        What a killed process had open can be removed half a minute later.
+        """
+        connection.shut_down()  # what it knows of bases is not so any more
+        deadline = time.monotonic() + seconds
+        while left := self._swept_once():
+            assert time.monotonic() < deadline, left
+            time.sleep(0.2)
+
+    def _swept_once(self):
+        """What is left."""
+        left = []
         for pool in ('volumes', 'images', 'gold'):
             with self.rados.open_ioctx(pool) as ioctx:
-                for name in rbd.RBD().list(ioctx):
-                    self._remove(ioctx, name)
+                for name in sorted(rbd.RBD().list(ioctx), reverse=True):
+                    try:
+                        self._remove(ioctx, name)
+                    except (rbd.ImageBusy, rbd.ImageHasSnapshots):
+                        left.append(name)
+                for each in list(ioctx.list_objects()):
+                    if each.key.startswith('cow_'):
+                        ioctx.remove_object(each.key)
+        return left
 
     @staticmethod
     def _remove(ioctx, name):
         with rbd.Image(ioctx, name) as image:
             for snap in list(image.list_snaps()):
-                if image.is_protected_snap(snap['name']):
+                user = snap['namespace'] == rbd.RBD_SNAP_NAMESPACE_TYPE_USER
+                if user and image.is_protected_snap(snap['name']):
                     image.unprotect_snap(snap['name'])
-                image.remove_snap(snap['name'])
+                image.remove_snap_by_id(snap['id'])
         rbd.RBD().remove(ioctx, name)

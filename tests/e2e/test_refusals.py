@@ -18,12 +18,13 @@ import pytest
 
 MIB = 2**20
 CONTENT = os.urandom(MIB)
-NO_GLANCE_SECTION = '[glance]\nauth_type =\n'
+NO_BASES = '[cow]\ncow_base_images = never\n'
+NO_GLANCE_SECTION = f'{NO_BASES}[glance]\nauth_type =\n'
 
 
 @pytest.fixture(scope='module', autouse=True)
-def _as_at_first(stack):
-    stack.restart_cinder_volume()
+def _without_bases(stack):
+    stack.restart_cinder_volume(NO_BASES)
 
 
 @pytest.mark.parametrize(
@@ -50,7 +51,7 @@ def test_glance_without_locations(stack, tidy, demo, pool, log):
     try:
         volume = tidy.volume('cow', image, cloud=demo)
     finally:
-        stack.restart_cinder_volume()
+        stack.restart_cinder_volume(NO_BASES)
 
     assert pool.parent(volume) is None
     assert pool.read(volume, len(CONTENT)) == CONTENT

@@ -35,6 +35,7 @@ def cow_options(stack, **more):
     options = {
         'cow_remote_clusters': f'{stack.clusters[1].conf}:cinder',
         'cow_max_copies': 2,
+        'cow_base_images': 'never',
         **more,
     }
     lines = [f'{name} = {value}' for name, value in options.items()]

@@ -18,7 +18,7 @@ from cinder_cow.fill import Settings
 from cinder_cow.turns import Turns
 
 
-def nothing(_filled):
+def nothing(_verified):
     pass
 
 
@@ -28,6 +28,7 @@ def work(image, target, backend, finish=nothing, sources=(), **settings):
         for name in ('verifier', 'report', 'begun', 'glance')
         if name in settings
     }
+    bases = settings.pop('bases', None)
     filler = Filler(Settings(**settings), list(sources), Turns(1))
     return execute.Work(
         image,
@@ -36,6 +37,7 @@ def work(image, target, backend, finish=nothing, sources=(), **settings):
         finish,
         filler,
         Request(**{'glance': None, **request}),
+        bases,
     )
 
 

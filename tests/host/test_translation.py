@@ -144,6 +144,7 @@ def test_every_error_of_ours_is_translated(context, volume):
         error = kind.__new__(kind)
         error.image_id = 'i'
         error.reason = 'r'
+        error.kind = 'SourceDamaged'
         with (
             pytest.raises(exception.CinderException),
             failures.translated(context, volume),
@@ -160,3 +161,24 @@ def test_error_of_cinders_own_passes_unchanged(context, volume):
     ):
         raise error
     assert caught.value is error
+
+
+@pytest.mark.parametrize(
+    ('kind', 'wanted'),
+    [
+        ('ImageUnacceptable', exception.ImageUnacceptable),
+        ('SignatureInvalid', exception.ImageSignatureVerificationException),
+        ('SourceUnreachable', exception.GlanceConnectionFailed),
+        ('SourceDamaged', exception.ImageCopyFailure),
+        ('StorageFull', exception.VolumeBackendAPIException),
+        ('of a newer version', exception.VolumeBackendAPIException),
+    ],
+)
+def test_failed_base_is_told_as_if_it_had_failed_here(
+    context, volume, kind, wanted
+):
+    with (
+        pytest.raises(wanted, match='the cause'),
+        failures.translated(context, volume),
+    ):
+        raise errors.BuildFailed('image-1', kind, 'the cause')

@@ -12,12 +12,17 @@
 import pytest
 
 from cinder_cow import errors
+from cinder_cow.bases import Ensured
+from cinder_cow.model import BuildBase
 from cinder_cow.model import Clone
+from cinder_cow.model import CloneBase
 from cinder_cow.model import Delegate
 from cinder_cow.model import Method
 from cinder_cow.model import Refusal
 from cinder_cow.model import RefusalCode
 from cinder_cow.model import Target
+from cinder_cow.model import Verification
+from tests.fakes.bases import MemoryBases
 from tests.fakes.work import nothing
 from tests.fakes.work import run
 from tests.unit.conftest import CONTENT
@@ -41,7 +46,7 @@ def test_clone_is_grown_to_the_volume(backend, image, clone):
 def test_volume_is_finished_when_it_has_its_content(backend, image, clone):
     sizes = []
 
-    def finish(_filled):
+    def finish(_verified):
         sizes.append(len(backend.volumes[TARGET.volume_name]))
 
     run(clone, image, TARGET, backend, finish)
@@ -70,7 +75,7 @@ def test_failure_leaves_nothing(backend, image, clone, method):
 
 @pytest.mark.parametrize('kind', [ValueError, KeyboardInterrupt, SystemExit])
 def test_failure_to_finish_leaves_nothing(backend, image, clone, kind):
-    def finish(_filled):
+    def finish(_verified):
         raise kind('injected')
 
     with pytest.raises(kind, match='injected'):
@@ -132,3 +137,149 @@ def test_delegation_touches_nothing_and_says_why(backend, image):
 
     assert result.method is Method.DELEGATE
     assert ' reason=not-rbd,other-cluster pool=- parent=-' in str(result)
+
+
+class Bases:
+    """Whose ``ensure`` gives each of ``answers``, the last for ever."""
+
+    def __init__(self, store, *answers):
+        self.store = store
+        self.asked = []
+        self._answers = answers
+
+    def ensure(self, image, request, volume_bytes):
+        answer = self._answers[min(len(self.asked), len(self._answers) - 1)]
+        self.asked.append((image, request, volume_bytes))
+        return answer()
+
+
+@pytest.fixture
+def store(backend):
+    return MemoryBases(backend)
+
+
+def add(store, **changes):
+    return store.add('cow-base-x', CONTENT, **changes)
+
+
+def ensured(store, built=True):
+    return lambda: Ensured(add(store), built)
+
+
+WHY = (Refusal(RefusalCode.NOT_RAW, 'it is qcow2', 'upload raw'),)
+
+
+def clone_base(store, image, backend, bases=None, finish=nothing):
+    plan = CloneBase(add(store), TARGET.size_bytes, WHY)
+    bases = bases or Bases(store)
+    return run(plan, image, TARGET, backend, finish, bases=bases)
+
+
+def build_base(store, image, backend, *answers, finish=nothing):
+    plan = BuildBase(TARGET.size_bytes, WHY)
+    bases = Bases(store, *answers)
+    return run(plan, image, TARGET, backend, finish, bases=bases)
+
+
+def test_base_is_cloned_and_the_clone_grown(backend, image, store):
+    result = clone_base(store, image, backend)
+
+    grown = CONTENT + bytes(len(CONTENT))
+    assert backend.volumes == {TARGET.volume_name: grown}
+    assert result.method is Method.CLONE_BASE
+    assert result.reason == 'not-raw'
+    assert result.bytes_copied == 0
+    assert result.verification is Verification.HASH
+    assert result.source == 'glance'
+    assert str(result.parent) == 'volumes/cow-base-x@base'
+    assert ('used', 'cow-base-x') in store.calls
+
+
+@pytest.mark.parametrize(
+    ('built', 'method', 'copied'),
+    [(True, Method.BUILD_BASE, 100), (False, Method.CLONE_BASE, 0)],
+)
+def test_result_says_whether_the_base_was_built_for_it(
+    backend, image, store, built, method, copied
+):
+    result = build_base(store, image, backend, ensured(store, built))
+
+    assert result.method is method
+    assert result.bytes_copied == copied
+    assert list(backend.volumes) == [TARGET.volume_name]
+
+
+def test_finish_is_told_of_the_signature(backend, image, store):
+    told = []
+    add(store)
+    plan = CloneBase(
+        add(store, signature_verified=True), TARGET.size_bytes, WHY
+    )
+
+    bases = Bases(store)
+    run(plan, image, TARGET, backend, told.append, bases=bases)
+
+    assert told == [True]
+
+
+def test_base_that_is_evicted_meanwhile_is_built_again(backend, image, store):
+    bases = Bases(store, ensured(store))
+    plan = CloneBase(add(store), TARGET.size_bytes, WHY)
+    store.retire_elsewhere('cow-base-x')
+
+    result = run(plan, image, TARGET, backend, nothing, bases=bases)
+
+    assert result.method is Method.BUILD_BASE
+    assert list(backend.volumes) == [TARGET.volume_name]
+
+
+def test_evicted_again_and_again_is_an_error_with_nothing_left(
+    backend, image, store
+):
+    def evicted():
+        found = Ensured(add(store), built=True)
+        store.retire_elsewhere('cow-base-x')
+        return found
+
+    with pytest.raises(errors.BaseGone, match='cow_base_max_bytes'):
+        build_base(store, image, backend, evicted)
+
+    assert backend.volumes == {}
+
+
+def test_base_that_is_larger_than_the_volume_is_not_cloned(
+    backend, image, store
+):
+    # It was built for a larger one meanwhile.
+    target = Target('v-1', 'volume-v-1', len(CONTENT) - 1)
+    plan = BuildBase(target.size_bytes, WHY)
+    bases = Bases(store, ensured(store))
+
+    with pytest.raises(errors.ImageTooBig):
+        run(plan, image, target, backend, nothing, bases=bases)
+
+    assert backend.volumes == {}
+
+
+@pytest.mark.parametrize('step', ['grow', 'clone', 'finish'])
+def test_failed_clone_of_a_base_is_removed(backend, image, store, step):
+    def finish(_verified):
+        if step == 'finish':
+            raise errors.StorageError('finish', OSError('injected'))
+
+    backend.failing = {step}
+    store.failing = {step}
+
+    with pytest.raises(errors.StorageError):
+        clone_base(store, image, backend, finish=finish)
+
+    assert backend.volumes == {}
+
+
+def test_what_was_there_is_not_cloned_over(backend, image, store):
+    backend.volumes[TARGET.volume_name] = bytearray(b'other')
+
+    with pytest.raises(errors.VolumeExists):
+        clone_base(store, image, backend)
+
+    assert backend.volumes == {TARGET.volume_name: b'other'}

@@ -315,7 +315,7 @@ def test_each_try_has_a_verifier_of_its_own(backend):
         verifier=Verifier,
     )
 
-    assert [each.signature_verified for each in told] == [True]
+    assert told == [True]
 
 
 def test_wrong_signature_leaves_no_volume_and_is_not_tried_again(backend):

@@ -103,6 +103,15 @@ def test_pool_of_the_volumes_is_not_allowed():
     assert "'volumes'" in refusal.reason
 
 
+def test_pool_of_the_bases_is_not_allowed():
+    url = f'rbd://{FSID}/bases/i-1/snap'
+    site = changed(SITE, base_pool='bases')
+    refusal = the_refusal(image=changed(IMAGE, locations=(url,)), site=site)
+
+    assert refusal.code is RefusalCode.POOL_NOT_ALLOWED
+    assert 'their bases, bases' in str(refusal)
+
+
 def test_pool_not_listed_is_not_allowed():
     refusal = the_refusal(site=changed(SITE, image_pools=('gold', 'iron')))
 

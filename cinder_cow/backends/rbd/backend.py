@@ -12,72 +12,48 @@
 """The hooks, by librbd."""
 
 from collections.abc import Iterable
-from collections.abc import Iterator
 import contextlib
-from dataclasses import dataclass
 
 import rados
 import rbd
-import tenacity
 
 from cinder_cow import errors
 from cinder_cow import native
 from cinder_cow import verdict as rules
 from cinder_cow.backends import base
 from cinder_cow.backends.rbd import examine
-from cinder_cow.backends.rbd import failures
 from cinder_cow.backends.rbd import lookup
+from cinder_cow.backends.rbd.bases import RbdBases
 from cinder_cow.backends.rbd.connection import Connection
 from cinder_cow.backends.rbd.connection import connected
+from cinder_cow.backends.rbd.images import Images
+from cinder_cow.backends.rbd.images import begun_again_when_lost
+from cinder_cow.backends.rbd.images import site
 from cinder_cow.backends.rbd.writer import RbdWriter
 from cinder_cow.model import Absence
 from cinder_cow.model import ImageInfo
-from cinder_cow.model import Site
 from cinder_cow.model import Snapshot
 from cinder_cow.model import SnapshotRef
 from cinder_cow.model import Verdict
-
-#: The kept connection may have broken since its last use. What only reads is
-#: safe to be asked again, on a new one.
-begun_again_when_lost = tenacity.retry(
-    retry=tenacity.retry_if_exception_type(errors.ConnectionLost),
-    stop=tenacity.stop_after_attempt(2),
-    reraise=True,
-)
-
-#: librbd reads these at the opening of an image. By default it copies what it
-#: is to write, for fear that somebody changes it on its way (`bytes` never
-#: do), and calls a write done that is in its cache only: a copy of 64 MiB in
-#: flight then held 149 MiB, and with these 77, at the same speed.
-UNCACHED = {'rbd_disable_zero_copy_writes': 'false', 'rbd_cache': 'false'}
-
-
-@dataclass(frozen=True, slots=True)
-class Volumes:
-    """The volumes' pool, opened."""
-
-    connection: Connection
-    ioctx: rados.Ioctx
-
-    @property
-    def features(self) -> int:
-        """Features of a new volume, as upstream's driver chooses them."""
-        configured = self.connection.cluster.conf_get('rbd_default_features')
-        return int(configured or 0) or int(rbd.RBD_FEATURE_LAYERING)
 
 
 class RbdBackend(base.ImageBackend):
     """Volumes in one pool of one Ceph cluster."""
 
+    def __init__(self, settings: base.Settings) -> None:
+        super().__init__(settings)
+        self._volumes = Images(settings, settings.pool)
+        self._bases = RbdBases(settings, self._volumes)
+
     @native.in_thread
     @begun_again_when_lost
     def cloneable(self, image_info: ImageInfo) -> Verdict:
         with connected(self.settings) as connection:
-            site = self._site(connection)
-            if not site.strict_locations:
+            place = site(self.settings, connection)
+            if not place.strict_locations:
                 # Only Glance's own names are never used again for other data.
                 connection.snapshots.clear()
-            sifted = rules.sift(image_info, site)
+            sifted = rules.sift(image_info, place)
             seen, failure = _look(connection, sifted.candidates)
             # Glance protects its snapshots: the format is seldom asked for.
             bare = any(
@@ -85,7 +61,7 @@ class RbdBackend(base.ImageBackend):
                 for _ref, found in seen
             )
             clone_v2 = bare and lookup.clone_v2(connection)
-            verdict = rules.judge(sifted, seen, site, clone_v2)
+            verdict = rules.judge(sifted, seen, place, clone_v2)
             if failure is not None and not verdict:
                 raise failure
             return verdict
@@ -93,8 +69,8 @@ class RbdBackend(base.ImageBackend):
     @native.in_thread
     @begun_again_when_lost
     def exists(self, volume_name: str) -> bool:
-        action = f'look for {self._path(volume_name)}'
-        with self._volumes(action) as volumes:
+        action = f'look for {self._volumes.path(volume_name)}'
+        with self._volumes.opened(action) as volumes:
             try:
                 volumes.ioctx.stat(f'rbd_id.{volume_name}')
             except rados.ObjectNotFound:
@@ -104,55 +80,28 @@ class RbdBackend(base.ImageBackend):
     @native.in_thread
     def clone(self, image_info: ImageInfo, volume_name: str) -> None:
         parent = base.parent_of(image_info, self.cloneable(image_info))
-        action = f'clone {parent.ref} to {self._path(volume_name)}'
+        action = f'clone {parent.ref} to {self._volumes.path(volume_name)}'
         with (
-            self._volumes(action) as volumes,
+            self._volumes.opened(action) as volumes,
             volumes.connection.pool(parent.ref.pool) as images,
-            self._new(volume_name),
-            _forgotten_on_failure(volumes.connection, parent.ref),
+            self._volumes.new(volume_name),
+            lookup.forgotten_on_failure(volumes.connection, parent.ref),
         ):
-            rbd.RBD().clone(
-                images,
-                parent.ref.image,
-                parent.ref.snapshot,
-                volumes.ioctx,
-                volume_name,
-                features=volumes.features,
-                order=self._order(parent.stripe_unit_bytes),
-            )
+            self._volumes.clone(volumes, images, parent, volume_name)
 
-    @native.in_thread
     def open(self, volume_name: str, size_bytes: int) -> RbdWriter:
-        with (
-            self._volumes(f'create {self._path(volume_name)}') as volumes,
-            self._new(volume_name),
-        ):
-            rbd.RBD().create(
-                volumes.ioctx,
-                volume_name,
-                size_bytes,
-                order=self._order(),
-                old_format=False,
-                features=volumes.features,
-            )
-        return self.reopen(volume_name)
+        self._volumes.create(volume_name, size_bytes)
+        return self._volumes.writer(volume_name)
 
-    @native.in_thread
-    @begun_again_when_lost
     def reopen(self, volume_name: str) -> RbdWriter:
-        path = self._path(volume_name)
-        with contextlib.ExitStack() as stack:
-            volumes = stack.enter_context(self._volumes(f'open {path}'))
-            for option, setting in UNCACHED.items():
-                volumes.connection.cluster.conf_set(option, setting)
-            image = stack.enter_context(rbd.Image(volumes.ioctx, volume_name))
-            return RbdWriter(image, path, stack.pop_all())
+        return self._volumes.writer(volume_name)
 
     @native.in_thread
     def grow(self, volume_name: str, size_bytes: int) -> None:
-        action = f'grow {self._path(volume_name)} to {size_bytes} bytes'
+        path = self._volumes.path(volume_name)
+        action = f'grow {path} to {size_bytes} bytes'
         with (
-            self._volumes(action) as volumes,
+            self._volumes.opened(action) as volumes,
             rbd.Image(volumes.ioctx, volume_name) as image,
         ):
             if image.size() < size_bytes:
@@ -160,60 +109,22 @@ class RbdBackend(base.ImageBackend):
 
     @native.in_thread
     def remove(self, volume_name: str) -> None:
-        action = f'remove {self._path(volume_name)}'
+        action = f'remove {self._volumes.path(volume_name)}'
         with (
-            self._volumes(action) as volumes,
+            self._volumes.opened(action) as volumes,
             contextlib.suppress(rbd.ImageNotFound),
         ):
             rbd.RBD().remove(volumes.ioctx, volume_name)
+
+    def bases(self) -> RbdBases:
+        return self._bases
 
     @native.in_thread
     def findings(self, examples: Iterable[SnapshotRef]) -> list[base.Finding]:
         with connected(self.settings) as connection:
             return examine.findings(
-                connection, self._site(connection), examples
+                connection, site(self.settings, connection), examples
             )
-
-    def _site(self, connection: Connection) -> Site:
-        settings = self.settings
-        return Site(
-            fsid=connection.fsid,
-            pool=settings.pool,
-            user=settings.user or 'admin',
-            image_pools=settings.image_pools,
-            strict_locations=settings.strict_locations,
-            verify_signatures=settings.verify_signatures,
-        )
-
-    @contextlib.contextmanager
-    def _volumes(self, action: str) -> Iterator[Volumes]:
-        with (
-            connected(self.settings) as connection,
-            failures.mapped(action),
-            connection.pool(self.settings.pool) as ioctx,
-        ):
-            yield Volumes(connection, ioctx)
-
-    @contextlib.contextmanager
-    def _new(self, volume_name: str) -> Iterator[None]:
-        try:
-            yield
-        except rbd.ImageExists as exc:
-            raise errors.VolumeExists(self.settings.pool, volume_name) from exc
-
-    def _path(self, volume_name: str) -> str:
-        return f'{self.settings.pool}/{volume_name}'
-
-    def _order(self, parent_stripe_unit_bytes: int = 0) -> int:
-        """Order of a new volume's objects, which have 2**order bytes.
-
-        Never below the parent's stripe unit: librbd refuses such a clone,
-        or the clone reads garbage (Launchpad bug 1931004).
-        """
-        object_bytes = max(
-            parent_stripe_unit_bytes, self.settings.object_bytes
-        )
-        return object_bytes.bit_length() - 1
 
 
 def _look(
@@ -237,15 +148,3 @@ def _look(
         if isinstance(found, Snapshot) and found.protected:
             break
     return seen, failure
-
-
-@contextlib.contextmanager
-def _forgotten_on_failure(
-    connection: Connection, ref: SnapshotRef
-) -> Iterator[None]:
-    """What is known of the parent may be why it failed: it may be gone."""
-    try:
-        yield
-    except rbd.Error:
-        lookup.forget(connection, ref)
-        raise

@@ -28,6 +28,7 @@ import tenacity
 from cinder_cow import errors
 from cinder_cow import native
 from cinder_cow.backends.base import Settings
+from cinder_cow.model import Base
 from cinder_cow.model import Snapshot
 from cinder_cow.model import SnapshotRef
 
@@ -46,6 +47,11 @@ class Connection:
         #: name there is never another. Kept for speed: a look costs an
         #: eighth of a clone.
         self.snapshots: dict[SnapshotRef, Snapshot] = {}
+        #: Bases that were found. Any of them may be gone by now.
+        self.bases: dict[SnapshotRef, Base] = {}
+        #: When the use of a base by an image was last written down, by the
+        #: clock of :func:`time.monotonic`.
+        self.uses: dict[tuple[SnapshotRef, str], float] = {}
 
     @contextlib.contextmanager
     def pool(self, name: str) -> Iterator[rados.Ioctx]:

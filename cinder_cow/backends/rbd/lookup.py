@@ -11,6 +11,8 @@
 # under the License.
 """What the cluster says of a snapshot, and of itself. Reads only."""
 
+from collections.abc import Iterator
+import contextlib
 import json
 
 import rados
@@ -51,6 +53,18 @@ def look(connection: Connection, ref: SnapshotRef) -> Snapshot | Absence:
 def forget(connection: Connection, ref: SnapshotRef) -> None:
     """Have the next :func:`look` ask the cluster."""
     connection.snapshots.pop(ref, None)
+
+
+@contextlib.contextmanager
+def forgotten_on_failure(
+    connection: Connection, ref: SnapshotRef
+) -> Iterator[None]:
+    """What is known of the parent may be why it failed: it may be gone."""
+    try:
+        yield
+    except rbd.Error:
+        forget(connection, ref)
+        raise
 
 
 def _look(connection: Connection, ref: SnapshotRef) -> Snapshot | Absence:

@@ -34,6 +34,11 @@ class RbdWriter(base.VolumeWriter):
         self._object_bytes: int = image.stat()['obj_size']
 
     @property
+    def image_id(self) -> str:
+        """The image's own id: its name may be another's later."""
+        return str(self._image.id())
+
+    @property
     def block_bytes(self) -> int:
         return self._object_bytes
 

@@ -1,0 +1,200 @@
+# Licensed under the Apache License, Version 2.0 (the "License"); you may
+# not use this file except in compliance with the License. You may obtain
+# a copy of the License at
+#
+#      http://www.apache.org/licenses/LICENSE-2.0
+#
+# Unless required by applicable law or agreed to in writing, software
+# distributed under the License is distributed on an "AS IS" BASIS, WITHOUT
+# WARRANTIES OR CONDITIONS OF ANY KIND, either express or implied. See the
+# License for the specific language governing permissions and limitations
+# under the License.
+"""The right to build a base, by a lock of RADOS that expires.
+
+The lock lies on an object of its own, `cow_lease.<name>`. It is of the kind
+that removes the object when it is given up (Ceph nautilus and newer). Where
+its holder died the object stays until the next holder gives it up.
+"""
+
+import contextlib
+import os
+import socket
+import struct
+import time
+import uuid
+
+from oslo_log import log as logging
+import rados
+
+from cinder_cow import errors
+from cinder_cow import native
+from cinder_cow.backends.bases import Lease
+from cinder_cow.backends.rbd import failures
+from cinder_cow.backends.rbd.connection import Connection
+from cinder_cow.backends.rbd.images import Images
+
+LOG = logging.getLogger(__name__)
+
+#: As long as Ceph keeps the watch of a client that died, which is what its
+#: successor has to wait for anyway (osd_client_watch_timeout).
+LEASE_SECONDS = 30
+#: Three renewals may fail before it expires.
+RENEW_SECONDS = 8.0
+OBJECT = 'cow_lease.'
+LOCK = 'cinder_cow'
+
+# Ceph, src/cls/lock/cls_lock_types.h, ClsLockType, and LOCK_FLAG_*.
+EXCLUSIVE_EPHEMERAL = 3
+MUST_BE_NEW = 0
+MUST_RENEW = 2
+
+
+def take(images: Images, name: str) -> 'RbdLease | None':
+    """The lease on the name; None while another has it."""
+    with contextlib.ExitStack() as stack:
+        # The lock is the client's: the connection is held as long as it is.
+        pool = stack.enter_context(images.opened(f'lease {name}'))
+        lease = RbdLease(name, pool.connection, pool.ioctx)
+        try:
+            lease.begin()
+        except rados.ObjectBusy:
+            return None
+        lease.hold(stack.pop_all())
+        return lease
+
+
+class RbdLease(Lease):
+    """Renewed by a thread of its own as long as it is told to."""
+
+    def __init__(
+        self, name: str, connection: Connection, ioctx: rados.Ioctx
+    ) -> None:
+        self.name = name
+        self._connection = connection
+        self._ioctx = ioctx
+        self._object = OBJECT + name
+        self._cookie = str(uuid.uuid4())
+        self._resources = contextlib.ExitStack()
+        self._given_up = native.event()
+        self._kept_until = 0.0
+        self._lost: str | None = None
+        self._thread = native.thread(self._renew_on, f'cow-lease-{name[:24]}')
+
+    def begin(self) -> None:
+        """Take it.
+
+        :raises rados.ObjectBusy: when another has it.
+        """
+        self._lock(MUST_BE_NEW)
+
+    def hold(self, resources: contextlib.ExitStack) -> None:
+        """Renew it from now on.
+
+        :param resources: closed when it is given up.
+        """
+        self._resources = resources
+        self.keep(LEASE_SECONDS)
+        self._thread.start()
+
+    def keep(self, seconds: float) -> None:
+        self._kept_until = time.monotonic() + seconds
+
+    @native.in_thread
+    def check(self) -> None:
+        if self._given_up.is_set():
+            raise errors.LeaseLost(self.name, 'it was given up')
+        self._renew()
+
+    @native.in_thread
+    def release(self) -> None:
+        if self._given_up.is_set():
+            return
+        self._given_up.set()
+        self._thread.join()
+        try:
+            with failures.mapped(f'give up the lease on {self.name}'):
+                self._unlock()
+        except errors.StorageError as exc:
+            LOG.warning('It expires in %s s: %s', LEASE_SECONDS, exc)
+            self._give_up_connection(exc)
+        finally:
+            self._resources.close()
+
+    def _renew_on(self) -> None:
+        while not self._given_up.wait(RENEW_SECONDS):
+            if time.monotonic() > self._kept_until:
+                continue
+            try:
+                self._renew()
+            except errors.LeaseLost as exc:
+                LOG.warning('%s', exc)
+                return
+            except errors.StorageError as exc:
+                LOG.warning('The lease is not renewed for now: %s', exc)
+
+    def _renew(self) -> None:
+        if self._lost is not None:
+            raise errors.LeaseLost(self.name, self._lost)
+        try:
+            with failures.mapped(f'renew the lease on {self.name}'):
+                self._lock_again()
+        except errors.StorageError as exc:
+            self._give_up_connection(exc)
+            raise
+
+    def _lock_again(self) -> None:
+        try:
+            self._lock(MUST_RENEW)
+        except (rados.ObjectNotFound, rados.ObjectBusy) as exc:
+            self._lost = 'it was not renewed in time, and has expired'
+            raise errors.LeaseLost(self.name, self._lost) from exc
+
+    def _give_up_connection(self, exc: errors.StorageError) -> None:
+        if isinstance(exc, errors.ConnectionLost):
+            self._connection.kept = False
+
+    def _unlock(self) -> None:
+        try:
+            self._ioctx.unlock(self._object, LOCK, self._cookie)
+        except rados.ObjectNotFound:
+            # It has expired, and only who has it can remove the object.
+            with contextlib.suppress(rados.ObjectBusy):
+                self._lock(MUST_BE_NEW)
+                self._ioctx.unlock(self._object, LOCK, self._cookie)
+
+    def _lock(self, flag: int) -> None:
+        request = lock_request(
+            LOCK,
+            self._cookie,
+            f'{socket.gethostname()}:{os.getpid()}',
+            LEASE_SECONDS,
+            flag,
+        )
+        self._ioctx.execute(self._object, 'lock', 'lock', request)
+
+
+def lock_request(
+    name: str, cookie: str, description: str, seconds: int, flag: int
+) -> bytes:
+    """What the object class `lock` takes: the binding lacks the lock's type.
+
+    Ceph, src/cls/lock/cls_lock_ops.h, cls_lock_lock_op::encode: version and
+    oldest compatible version, length, then the fields. The tag is empty.
+    """
+    fields = b''.join(
+        (
+            _string(name),
+            struct.pack('<B', EXCLUSIVE_EPHEMERAL),
+            _string(cookie),
+            _string(''),
+            _string(description),
+            struct.pack('<II', seconds, 0),  # and nanoseconds
+            struct.pack('<B', flag),
+        )
+    )
+    return struct.pack('<BBI', 1, 1, len(fields)) + fields
+
+
+def _string(text: str) -> bytes:
+    data = text.encode()
+    return struct.pack('<I', len(data)) + data

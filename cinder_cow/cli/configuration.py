@@ -1,0 +1,149 @@
+# Licensed under the Apache License, Version 2.0 (the "License"); you may
+# not use this file except in compliance with the License. You may obtain
+# a copy of the License at
+#
+#      http://www.apache.org/licenses/LICENSE-2.0
+#
+# Unless required by applicable law or agreed to in writing, software
+# distributed under the License is distributed on an "AS IS" BASIS, WITHOUT
+# WARRANTIES OR CONDITIONS OF ANY KIND, either express or implied. See the
+# License for the specific language governing permissions and limitations
+# under the License.
+"""A backend's section of cinder.conf, read without Cinder."""
+
+from collections.abc import Sequence
+from typing import Any
+
+from oslo_config import cfg
+
+from cinder_cow import opts
+from cinder_cow.backends.base import Settings
+from cinder_cow.cli.failures import CommandFailed
+
+DRIVER = 'cinder_cow.driver.CowRBDDriver'
+#: Holds what a backend's section does not say.
+SHARED = 'backend_defaults'
+MIB = 2**20
+
+#: Names and defaults are those of cinder/volume/drivers/rbd.py and, for the
+#: driver, of cinder/volume/driver.py.
+UPSTREAM = [
+    cfg.StrOpt('volume_driver', default=''),
+    cfg.StrOpt('rbd_cluster_name', default='ceph'),
+    cfg.StrOpt('rbd_pool', default='rbd'),
+    cfg.StrOpt('rbd_user'),
+    cfg.StrOpt('rbd_ceph_conf', default=''),
+    cfg.IntOpt('rbd_store_chunk_size', default=4),
+    cfg.IntOpt('rados_connect_timeout', default=-1),
+    cfg.IntOpt('rados_connection_retries', default=3),
+    cfg.IntOpt('rados_connection_interval', default=5),
+]
+
+
+class Section:
+    """Its options are attributes, by their names.
+
+    What it does not set is taken from [backend_defaults], as Cinder does in
+    cinder/volume/configuration.py.
+
+    :raises CommandFailed: on reading a value that is none.
+    """
+
+    def __init__(self, conf: cfg.ConfigOpts, name: str) -> None:
+        self.name = name
+        self._conf = conf
+        for opt in (*UPSTREAM, *opts.OPTS):
+            conf.register_opt(opt, group=SHARED)
+            if name != SHARED:
+                conf.register_opt(opt, group=name)
+                conf.set_default(opt.dest, None, group=name)
+
+    def __getattr__(self, option: str) -> Any:
+        try:
+            value = self._conf[self.name][option]
+            if value is None:
+                value = self._conf[SHARED][option]
+        except cfg.NoSuchOptError as exc:
+            raise AttributeError(option) from exc
+        except cfg.Error as exc:
+            raise CommandFailed(str(exc)) from exc
+        return value
+
+    @property
+    def settings(self) -> Settings:
+        """What the backend is told."""
+        return Settings(
+            cluster_name=self.rbd_cluster_name,
+            conf_path=self.rbd_ceph_conf,
+            user=self.rbd_user,
+            pool=self.rbd_pool,
+            object_bytes=self.rbd_store_chunk_size * MIB,
+            timeout_seconds=self.rados_connect_timeout,
+            connect_attempts=self.rados_connection_retries,
+            connect_interval_seconds=self.rados_connection_interval,
+            image_pools=tuple(self.cow_image_pools),
+            strict_locations=self.cow_strict_locations,
+            base_pool=self.cow_base_pool,
+        )
+
+
+def section(paths: Sequence[str], name: str | None) -> Section:
+    """The section of that name, or the only one with our driver.
+
+    :param paths: of the files; empty: those that cinder-volume reads.
+    :raises CommandFailed: when they cannot be read, or the choice is not one.
+    """
+    conf = _read(paths)
+    ours = [
+        each
+        for each in conf.enabled_backends
+        if Section(conf, each).volume_driver == DRIVER
+    ]
+    if name is not None:
+        return Section(conf, _checked(conf, name, ours))
+    if len(ours) != 1:
+        raise CommandFailed(
+            f'{_named(conf)} has {len(ours)} enabled_backends with'
+            f' volume_driver = {DRIVER}{_listed(ours)}. Name one by'
+            f' --backend, or the file by --config-file.'
+        )
+    return Section(conf, ours[0])
+
+
+def _checked(conf: cfg.ConfigOpts, name: str, ours: list[str]) -> str:
+    """Also one that is not enabled here: another host may have it so."""
+    if name not in conf.list_all_sections():
+        raise CommandFailed(
+            f'{_named(conf)} has no section [{name}]. Those with'
+            f' volume_driver = {DRIVER}{_listed(ours) or ": none"}.'
+        )
+    return name
+
+
+def _read(paths: Sequence[str]) -> cfg.ConfigOpts:
+    conf = cfg.ConfigOpts()
+    conf.register_opt(cfg.ListOpt('enabled_backends', default=[]))
+    given = {'default_config_files': list(paths), 'default_config_dirs': []}
+    try:
+        conf(
+            args=[],
+            project='cinder',
+            prog='cinder-volume',
+            **(given if paths else {}),
+        )
+    except cfg.Error as exc:
+        raise CommandFailed(f'{exc}. See --config-file.') from exc
+    if not conf.config_file:
+        raise CommandFailed(
+            'There is no /etc/cinder/cinder.conf. Name the file by'
+            ' --config-file.'
+        )
+    return conf
+
+
+def _named(conf: cfg.ConfigOpts) -> str:
+    return ', '.join(conf.config_file)
+
+
+def _listed(names: list[str]) -> str:
+    return f': {", ".join(names)}' if names else ''

@@ -1,0 +1,50 @@
+# Licensed under the Apache License, Version 2.0 (the "License"); you may
+# not use this file except in compliance with the License. You may obtain
+# a copy of the License at
+#
+#      http://www.apache.org/licenses/LICENSE-2.0
+#
+# Unless required by applicable law or agreed to in writing, software
+# distributed under the License is distributed on an "AS IS" BASIS, WITHOUT
+# WARRANTIES OR CONDITIONS OF ANY KIND, either express or implied. See the
+# License for the specific language governing permissions and limitations
+# under the License.
+"""The application: it finds its commands in the group `cinder_cow.cli`."""
+
+from importlib import metadata
+import logging
+import sys
+
+from cliff import app
+from cliff import commandmanager
+
+NAMESPACE = 'cinder_cow.cli'
+
+
+class Cow(app.App):
+    """An error is one line on stderr; with --debug also where it came from."""
+
+    NAME = 'cinder-cow'
+    DEFAULT_VERBOSE_LEVEL = 0
+
+    def __init__(self) -> None:
+        super().__init__(
+            description='Look after the base images of cinder-cow.',
+            version=metadata.version(self.NAME),
+            command_manager=commandmanager.CommandManager(NAMESPACE),
+            deferred_help=True,
+        )
+
+    def configure_logging(self) -> None:
+        super().configure_logging()
+        # It tells of a plugin that cannot be loaded: the error says so.
+        logging.getLogger('stevedore').setLevel(logging.CRITICAL)
+
+
+def main(argv: list[str] | None = None) -> int:
+    """The exit status: 0, or 1 where something could not be done."""
+    return Cow().run((sys.argv[1:] if argv is None else argv) or ['help'])
+
+
+if __name__ == '__main__':
+    sys.exit(main())

@@ -1,0 +1,224 @@
+# Licensed under the Apache License, Version 2.0 (the "License"); you may
+# not use this file except in compliance with the License. You may obtain
+# a copy of the License at
+#
+#      http://www.apache.org/licenses/LICENSE-2.0
+#
+# Unless required by applicable law or agreed to in writing, software
+# distributed under the License is distributed on an "AS IS" BASIS, WITHOUT
+# WARRANTIES OR CONDITIONS OF ANY KIND, either express or implied. See the
+# License for the specific language governing permissions and limitations
+# under the License.
+
+"""A process that makes volumes of an image by its base, as cinder-volume does.
+
+`python -m tests.ceph.builder JOB`, with a Job as JSON. It prints a list of
+one [method, error] for each volume, or is killed at the point that it is told.
+"""
+
+import contextlib
+from dataclasses import asdict
+from dataclasses import dataclass
+from dataclasses import field
+import json
+import os
+import pathlib
+import signal
+import subprocess
+import sys
+import threading
+
+from cinder_cow import bases
+from cinder_cow import build
+from cinder_cow import convert
+from cinder_cow import errors
+from cinder_cow import execute
+from cinder_cow import fill
+from cinder_cow import plan
+from cinder_cow.backends import base as backends
+from cinder_cow.backends.rbd import RbdBackend
+from cinder_cow.model import ImageInfo
+from cinder_cow.model import Target
+from cinder_cow.model import Verdict
+from cinder_cow.sources import base as sources
+from cinder_cow.turns import Turns
+
+MIB = 2**20
+ROOT = pathlib.Path(__file__).parents[2]
+
+
+@dataclass
+class Job:
+    conf: str
+    #: The image, and the file that a source reads it from.
+    image: dict
+    path: str
+    volumes: list
+    size_bytes: int = 256 * MIB
+    #: One of KILLS.
+    kill: str | None = None
+    settings: dict = field(default_factory=dict)
+
+    def start(self):
+        """The process."""
+        return subprocess.Popen(
+            [sys.executable, '-m', 'tests.ceph.builder']
+            + [json.dumps(asdict(self))],
+            cwd=ROOT,
+            stdout=subprocess.PIPE,
+            text=True,
+        )
+
+
+class FileReading(sources.StreamReading):
+    def __init__(self, path):
+        super().__init__('file')
+        self._file = open(path, 'rb')  # noqa: SIM115  closed by close
+
+    def chunks(self):
+        while chunk := self._file.read(MIB):
+            yield chunk
+
+    def close(self):
+        self._file.close()
+
+
+class FileSource(sources.ImageSource):
+    def __init__(self, path, settings):
+        super().__init__(sources.Settings(settings))
+        self._path = path
+        self.opened = 0
+
+    def open(self, image, glance):
+        self.opened += 1
+        return FileReading(self._path)
+
+
+class Maker:
+    """All that makes volumes of an image's base in one process."""
+
+    def __init__(self, settings, path, **more):
+        self.backend = RbdBackend(settings)
+        self.source = FileSource(path, settings)
+        self.filler = fill.Filler(fill.Settings(), [self.source], Turns(4))
+        self.store = self.backend.bases()
+        self.converter = convert.Converter(
+            convert.Limits(
+                seconds=300, cpu_seconds=300, address_space_bytes=4 * 2**30
+            )
+        )
+        maker = build.Maker(
+            build.Settings(), self.store, self.filler, self.converter
+        )
+        self.bases = bases.Bases(bases.Settings(**more), self.store, maker)
+
+    def make(self, image, name, size_bytes):
+        """The Result, of a volume whose image cannot be cloned in place."""
+        work = execute.Work(
+            image,
+            Target(name, name, size_bytes),
+            self.backend,
+            lambda _verified: None,
+            self.filler,
+            fill.Request(glance=None),
+            self.bases,
+        )
+        verdict = Verdict()
+        chosen = plan.choose(
+            image,
+            work.target,
+            verdict,
+            bases.facts(self.bases, image, verdict),
+        )
+        return execute.run(chosen, work)
+
+
+def die(*_args, **_kwargs):
+    os.kill(os.getpid(), signal.SIGKILL)
+
+
+def before(target, method):
+    setattr(target, method, die)
+
+
+def after(target, method, times=1):
+    """Die when it has been called so often."""
+    wrapped = getattr(target, method)
+    left = [times]
+
+    def call(*args, **kwargs):
+        answer = wrapped(*args, **kwargs)
+        left[0] -= 1
+        return answer if left[0] else die()
+
+    setattr(target, method, call)
+
+
+def in_the_fill(maker):
+    create = maker.store.create
+
+    def create_and_die(name, size_bytes):
+        writer = create(name, size_bytes)
+        after(writer, 'start_write', times=3)
+        return writer
+
+    maker.store.create = create_and_die
+
+
+def in_the_conversion(maker):
+    wrapped = maker.converter.convert
+
+    def convert_and_die(*args):
+        threading.Timer(0.4, die).start()
+        return wrapped(*args)
+
+    maker.converter.convert = convert_and_die
+
+
+#: Where a builder is killed. The scratch is made first, then the base.
+KILLS = {
+    'with the lease': lambda maker: after(maker.store, 'lease'),
+    'with the note': lambda maker: after(maker.store, 'set_note'),
+    'with an empty scratch': lambda maker: after(maker.store, 'create'),
+    'in the fill': in_the_fill,
+    'with a full scratch': lambda maker: after(maker.filler, 'fill'),
+    'with an empty base': lambda maker: after(maker.store, 'create', 2),
+    'in the conversion': in_the_conversion,
+    'with a full base': lambda maker: after(maker.converter, 'convert'),
+    'before the commit': lambda maker: before(maker.store, 'commit'),
+    'after the commit': lambda maker: after(maker.store, 'commit'),
+}
+
+
+def main(job):
+    maker = Maker(
+        backends.Settings('ceph', job.conf, 'cinder', 'volumes', 4 * MIB),
+        job.path,
+        **job.settings,
+    )
+    image = ImageInfo(**{**job.image, 'locations': ()})
+    if job.kill:
+        KILLS[job.kill](maker)
+    made = [None] * len(job.volumes)
+
+    def make(number, name):
+        try:
+            result = maker.make(image, name, job.size_bytes)
+            made[number] = [result.method.value, None]
+        except errors.CowError as exc:
+            made[number] = [None, f'{type(exc).__name__}: {exc}']
+
+    threads = [
+        threading.Thread(target=make, args=each)
+        for each in enumerate(job.volumes)
+    ]
+    for each in threads:
+        each.start()
+    for each in threads:
+        each.join()
+    with contextlib.suppress(BrokenPipeError):
+        print(json.dumps(made))
+
+
+if __name__ == '__main__':
+    main(Job(**json.loads(sys.argv[1])))

@@ -1,0 +1,195 @@
+# Licensed under the Apache License, Version 2.0 (the "License"); you may
+# not use this file except in compliance with the License. You may obtain
+# a copy of the License at
+#
+#      http://www.apache.org/licenses/LICENSE-2.0
+#
+# Unless required by applicable law or agreed to in writing, software
+# distributed under the License is distributed on an "AS IS" BASIS, WITHOUT
+# WARRANTIES OR CONDITIONS OF ANY KIND, either express or implied. See the
+# License for the specific language governing permissions and limitations
+# under the License.
+"""Bases are retired and freed while volumes are cloned from them."""
+
+import concurrent.futures
+import threading
+import uuid
+
+import pytest
+import rbd
+
+from cinder_cow import errors
+from cinder_cow.backends.rbd import finished
+from cinder_cow.model import Story
+from cinder_cow.model import Verification
+
+MIB = 2**20
+CONTENT = b'D0D-' * (2 * MIB // 4)
+STORY = Story(
+    image_id='image-1',
+    disk_format='qcow2',
+    hash_algo=None,
+    hash_value=None,
+    source='glance',
+    verification=Verification.ABSENT,
+    signature_verified=False,
+    stored_bytes=0,
+    seconds=0.0,
+    created=1e9,
+    version='1',
+)
+THREADS = 6
+VOLUMES_EACH = 8
+
+
+def build(store, name):
+    with store.lease(name) as lease:
+        store.discard(name)
+        with store.create(name, len(CONTENT)) as writer:
+            writer.write_at(0, CONTENT)
+            writer.flush()
+        lease.check()
+        return store.commit(name, STORY)
+
+
+class Race:
+    """Threads that clone, one that builds, one that evicts."""
+
+    def __init__(self, lab, purge):
+        self.stores = [lab.backend().bases() for _ in range(THREADS)]
+        self.purge = purge
+        self.name = f'cow-base-raw-sha512-{uuid.uuid4().hex}'
+        self.over = threading.Event()
+        self.made = []
+        self.gone = 0
+        self.evicted = 0
+
+    def run(self):
+        with concurrent.futures.ThreadPoolExecutor(THREADS + 2) as threads:
+            others = [threads.submit(self._build), threads.submit(self._evict)]
+            cloning = [threads.submit(self._clone, n) for n in range(THREADS)]
+            concurrent.futures.wait(cloning)
+            self.over.set()
+            for each in (*cloning, *others):
+                each.result()
+
+    def _clone(self, number):
+        store = self.stores[number]
+        for count in range(VOLUMES_EACH):
+            volume = f'volume-{number}-{count}'
+            while not self._cloned(store, volume):
+                pass
+            self.made.append(volume)
+
+    def _cloned(self, store, volume):
+        base = store.find(self.name)
+        if base is None:
+            return self.over.wait(0.01)
+        try:
+            store.clone(base, volume)
+        except errors.BaseGone:
+            self.gone += 1
+            return False
+        store.used(base, f'image-{volume}')
+        return True
+
+    def _build(self):
+        store = self.stores[0]
+        while not self.over.is_set():
+            if store.find(self.name) is None:
+                build(store, self.name)
+            self.over.wait(0.01)
+
+    def _evict(self):
+        store = self.stores[1]
+        while not self.over.is_set():
+            if store.find(self.name) is not None:
+                # Only where clones are made of it right now.
+                self.over.wait(0.1)
+                store.retire(self.name)
+                self.evicted += 1
+            if self.purge:
+                store.purge()
+
+
+@pytest.mark.parametrize('purge', [True, False])
+def test_volumes_are_whole_whenever_their_base_is_evicted(either_lab, purge):
+    race = Race(either_lab, purge)
+    race.run()
+
+    print(f'{race.evicted} evictions, {race.gone} times too late')
+    assert race.evicted > 2
+    stored = either_lab.stored()
+    assert len(race.made) == THREADS * VOLUMES_EACH
+    assert {stored[volume] for volume in race.made} == {CONTENT}
+    bases = {name for name in stored if name.startswith('cow-')}
+    assert set(stored) - bases == set(race.made)
+
+    for volume in race.made:
+        either_lab.remove(volume)
+    store = race.stores[0]
+    store.retire(race.name)
+    store.purge()
+    assert either_lab.leftovers() == []
+
+
+def at(point, monkeypatch, action):
+    """Have the action done when a clone comes to that point."""
+    real = rbd.RBD.clone
+
+    def clone(self, *args, **kwargs):
+        if point == 'before':
+            action()
+        real(self, *args, **kwargs)
+        if point == 'after':
+            action()
+
+    monkeypatch.setattr(rbd, 'RBD', type('RBD', (rbd.RBD,), {'clone': clone}))
+
+
+@pytest.mark.parametrize('point', ['before', 'after'])
+def test_evicted_at_the_worst_moment(either_lab, monkeypatch, point):
+    store = either_lab.backend().bases()
+    name = f'cow-base-raw-sha512-{uuid.uuid4().hex}'
+    base = build(store, name)
+
+    def evict():
+        store.retire(name)
+        store.purge()
+
+    at(point, monkeypatch, evict)
+    if point == 'before':
+        with pytest.raises(errors.BaseGone):
+            store.clone(base, 'volume-1')
+        assert either_lab.leftovers() == []
+        return
+    store.clone(base, 'volume-1')
+    assert either_lab.stored()['volume-1'] == CONTENT
+    either_lab.remove('volume-1')
+    assert len(store.purge()) == 1
+    assert either_lab.leftovers() == []
+
+
+def test_a_snapshot_in_the_trash_goes_with_its_last_clone(lab):
+    """Format 2: the clone came after the look for clones, and before the
+    snapshot went."""
+    store = lab.backend().bases()
+    name = f'cow-base-raw-sha512-{uuid.uuid4().hex}'
+    base = build(store, name)
+    for number in range(2):
+        store.clone(base, f'volume-{number}')
+    store.retire(name)
+    (retired,) = (n for n in lab.names() if n.startswith('cow-retired-'))
+    with (
+        lab.rados.open_ioctx('volumes') as ioctx,
+        rbd.Image(ioctx, retired) as image,
+    ):
+        image.remove_snap(finished.SNAPSHOT)
+
+    assert store.purge() == []
+    lab.remove('volume-0')
+    assert store.purge() == []
+    assert lab.stored()['volume-1'] == CONTENT
+    lab.remove('volume-1')
+    assert store.purge() == [retired]
+    assert lab.leftovers() == []

@@ -1,0 +1,71 @@
+# Licensed under the Apache License, Version 2.0 (the "License"); you may
+# not use this file except in compliance with the License. You may obtain
+# a copy of the License at
+#
+#      http://www.apache.org/licenses/LICENSE-2.0
+#
+# Unless required by applicable law or agreed to in writing, software
+# distributed under the License is distributed on an "AS IS" BASIS, WITHOUT
+# WARRANTIES OR CONDITIONS OF ANY KIND, either express or implied. See the
+# License for the specific language governing permissions and limitations
+# under the License.
+
+"""What the tests of base images share."""
+
+import dataclasses
+import os
+import subprocess
+
+from cinder_cow import naming
+
+MIB = 2**20
+
+
+def cow_options(stack, **more):
+    options = {
+        'cow_remote_clusters': f'{stack.clusters[1].conf}:cinder',
+        'cow_base_sweep_seconds': 0,
+        **more,
+    }
+    lines = [f'{name} = {value}' for name, value in options.items()]
+    return '\n'.join(['[cow]', *lines, ''])
+
+
+def evict(stack):
+    """Every base without children, by the command."""
+    conf = stack.folder / 'cinder' / 'cinder.conf'
+    command = ['cinder-cow', 'base', 'sweep', '--max-idle-seconds', '0']
+    subprocess.run(
+        [*command, '--config-file', str(conf), '--backend', 'cow'],
+        check=True,
+        env=os.environ | stack.env(),
+    )
+
+
+@dataclasses.dataclass
+class Disk:
+    """What a virtual disk begins with, and the image file of it."""
+
+    head: bytes
+    file: bytes
+
+
+def packed(folder, disk_format, size=64 * MIB, options=()):
+    """A disk with data at its beginning and its end."""
+    raw, file = folder / 'raw', folder / 'file'
+    head = os.urandom(8 * MIB + 12345)
+    with raw.open('wb') as disk:
+        disk.write(head)
+        disk.seek(size - MIB)
+        disk.write(head[:MIB])
+    convert = ['qemu-img', 'convert', '-f', 'raw', '-O', disk_format]
+    subprocess.run([*convert, *options, raw, file], check=True)
+    return Disk(raw.read_bytes(), file.read_bytes())
+
+
+def bases(pool):
+    return [name for name in pool.names() if name.startswith(naming.BASE)]
+
+
+def lines(log, method):
+    return log.lines('volume from image', f'method={method} ')

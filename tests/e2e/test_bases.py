@@ -1,0 +1,181 @@
+# Licensed under the Apache License, Version 2.0 (the "License"); you may
+# not use this file except in compliance with the License. You may obtain
+# a copy of the License at
+#
+#      http://www.apache.org/licenses/LICENSE-2.0
+#
+# Unless required by applicable law or agreed to in writing, software
+# distributed under the License is distributed on an "AS IS" BASIS, WITHOUT
+# WARRANTIES OR CONDITIONS OF ANY KIND, either express or implied. See the
+# License for the specific language governing permissions and limitations
+# under the License.
+
+import hashlib
+import os
+import signal
+import subprocess
+import time
+
+import pytest
+
+from tests.e2e.bases import bases
+from tests.e2e.bases import cow_options
+from tests.e2e.bases import evict
+from tests.e2e.bases import lines
+from tests.e2e.bases import packed
+
+MIB = 2**20
+
+
+@pytest.fixture(scope='module')
+def eventlet(stack):
+    stack.restart_cinder_volume(cow_options(stack), 'eventlet')
+
+
+@pytest.fixture(autouse=True)
+def _nothing_is_left(stack, pool):
+    yield
+    evict(stack)
+    assert pool.names() == []
+
+
+@pytest.fixture
+def qcow2(tmp_path):
+    return packed(tmp_path, 'qcow2')
+
+
+def test_equal_images_in_all_stores_share_a_base(
+    eventlet, tidy, pool, log, qcow2
+):
+    volumes = []
+    for store in ('ceph', 'far', 'disk'):
+        image = tidy.image(qcow2.file, store=store, disk_format='qcow2')
+        volumes.append(tidy.volume('cow', image))
+
+    (base,) = bases(pool)
+    for volume in volumes:
+        assert pool.parent(volume) == f'volumes/{base}@base'
+        assert pool.read(volume, len(qcow2.head)) == qcow2.head
+    (line,) = lines(log, 'build-base')
+    # The first lay in this cluster: it was read where it lies.
+    assert ' source=rbd verification=absent' in line
+    tidy.delete()
+
+
+def test_image_in_another_cluster_is_read_by_librbd(
+    eventlet, tidy, pool, log, qcow2
+):
+    image = tidy.image(qcow2.file, store='far', disk_format='qcow2')
+
+    volume = tidy.volume('cow', image)
+
+    assert pool.read(volume, len(qcow2.head)) == qcow2.head
+    (line,) = lines(log, 'build-base')
+    assert ' source=rbd verification=hash' in line
+    tidy.delete()
+
+
+def test_raw_image_of_a_file_store_has_a_base_too(
+    eventlet, tidy, pool, log, qcow2
+):
+    image = tidy.image(qcow2.head, store='disk')
+
+    first, second = tidy.volume('cow', image), tidy.volume('cow', image)
+
+    (base,) = bases(pool)
+    assert base.startswith('cow-base-raw-sha512-')
+    assert pool.parent(first) == pool.parent(second)
+    assert pool.read(second, len(qcow2.head)) == qcow2.head
+    (line,) = lines(log, 'build-base')
+    assert ' reason=not-rbd ' in line
+    assert ' verification=hash' in line
+    tidy.delete()
+
+
+REPLACE = (
+    'UPDATE images SET size = %s, os_hash_value = %s, virtual_size = NULL'
+    ' WHERE id = %s'
+)
+
+
+def hostile(stack, tidy, folder, *options, size='1G'):
+    """An image in the file store that Glance would not have taken itself."""
+    files = [folder / 'plain', folder / 'hostile']
+    for file, more in zip(files, ((), options), strict=True):
+        create = ['qemu-img', 'create', '-q', '-u', '-f', 'qcow2', *more]
+        subprocess.run([*create, file, size if more else '1G'], check=True)
+    plain, content = (file.read_bytes() for file in files)
+    image = tidy.image(plain, store='disk', disk_format='qcow2')
+    (stack.folder / 'glance' / 'images' / image).write_bytes(content)
+    digest = hashlib.sha512(content).hexdigest()
+    stack.sql('glance', REPLACE, len(content), digest, image)
+    return image
+
+
+def test_image_with_a_backing_file_is_refused(
+    eventlet, stack, tidy, pool, log, tmp_path
+):
+    backing = ('-b', '/etc/passwd', '-F', 'raw')
+    image = hostile(stack, tidy, tmp_path, *backing)
+
+    volume = tidy.volume('cow', image, expect='error')
+
+    (error,) = log.lines('ERROR', f'volume={volume} Image {image}')
+    assert 'backing' in error
+    assert pool.names() == []
+
+
+def test_disk_larger_than_the_volume_is_refused(
+    eventlet, stack, tidy, pool, log, tmp_path
+):
+    cluster = ('-o', 'cluster_size=2M')
+    image = hostile(stack, tidy, tmp_path, *cluster, size='2P')
+
+    volume = tidy.volume('cow', image, expect='error')
+
+    (error,) = log.lines('ERROR', f'volume={volume} Image {image}')
+    assert f'holds {2 * 2**50} bytes' in error
+    assert pool.names() == []
+
+
+def test_base_outlives_neither_its_image_nor_its_volumes(
+    stack, tidy, cloud, pool, log, qcow2
+):
+    stack.restart_cinder_volume(cow_options(stack, cow_base_sweep_seconds=2))
+    image = tidy.image(qcow2.file, disk_format='qcow2')
+    volume = tidy.volume('cow', image)
+
+    cloud.delete_image(image)
+    log.wait('retired base=', image, 'reason=image-deleted')
+
+    assert bases(pool) == []
+    assert pool.read(volume, len(qcow2.head)) == qcow2.head
+    tidy.delete()
+    until(lambda: pool.names() == [])
+
+
+def test_dead_builder_is_followed_by_another(stack, tidy, cloud, pool):
+    """And what it left is removed. Its lease lasts for half a minute."""
+    stack.restart_cinder_volume(cow_options(stack))
+    image = tidy.image(os.urandom(300 * MIB), store='disk')
+    first = tidy.begin('cow', image)
+    until(lambda: bases(pool))
+    for pid in stack.cinder_volume_pids().values():
+        os.kill(pid, signal.SIGKILL)
+    assert bases(pool), 'it was finished before it was killed'
+    stack.restart_cinder_volume(cow_options(stack), kill=True)
+
+    second = tidy.volume('cow', image)
+
+    assert cloud.volume(first).status == 'error'
+    (base,) = bases(pool)
+    assert pool.parent(second) == f'volumes/{base}@base'
+    assert len(pool.names()) == 2
+    tidy.delete()
+
+
+def until(holds, seconds=60):
+    deadline = time.monotonic() + seconds
+    while not holds():
+        assert time.monotonic() < deadline
+        time.sleep(0.05)

@@ -1,0 +1,314 @@
+# Licensed under the Apache License, Version 2.0 (the "License"); you may
+# not use this file except in compliance with the License. You may obtain
+# a copy of the License at
+#
+#      http://www.apache.org/licenses/LICENSE-2.0
+#
+# Unless required by applicable law or agreed to in writing, software
+# distributed under the License is distributed on an "AS IS" BASIS, WITHOUT
+# WARRANTIES OR CONDITIONS OF ANY KIND, either express or implied. See the
+# License for the specific language governing permissions and limitations
+# under the License.
+"""A store of bases in memory. The contract suite holds it to the real one."""
+
+from dataclasses import dataclass
+from dataclasses import field
+from dataclasses import replace
+import itertools
+import threading
+import time
+
+from cinder_cow import errors
+from cinder_cow import naming
+from cinder_cow.backends import bases
+from cinder_cow.model import Base
+from cinder_cow.model import Snapshot
+from cinder_cow.model import SnapshotRef
+from cinder_cow.model import Story
+from cinder_cow.model import Verification
+from tests.fakes.backend import STRIPE_UNIT
+from tests.fakes.backend import MemoryWriter
+
+LEASE_SECONDS = 30
+
+
+def story(image_id='i-1', **changes):
+    """A story; what is not given is dull."""
+    known = {
+        'image_id': image_id,
+        'disk_format': 'qcow2',
+        'hash_algo': 'sha512',
+        'hash_value': 'ab' * 64,
+        'source': 'glance',
+        'verification': Verification.HASH,
+        'signature_verified': False,
+        'stored_bytes': 100,
+        'seconds': 1.0,
+        'created': 0.0,
+        'version': '1',
+    }
+    return Story(**{**known, **changes})
+
+
+@dataclass(eq=False)
+class Thing:
+    """A base or scratch; without a story it is not finished."""
+
+    content: bytearray
+    story: Story | None = None
+    last_used: float = 0.0
+    image_ids: set = field(default_factory=set)
+    #: Name and content of its clones.
+    children: list = field(default_factory=list)
+
+
+class MemoryLease(bases.Lease):
+    """``kept`` counts the calls of ``keep``."""
+
+    def __init__(self, store, name):
+        self.kept = 0
+        self.expires = store.clock() + LEASE_SECONDS
+        self._store = store
+        self._name = name
+
+    def keep(self, seconds):
+        self.kept += 1
+        if self._is_mine():
+            lasting = max(seconds, LEASE_SECONDS)
+            self.expires = self._store.clock() + lasting
+
+    def check(self):
+        self._store.maybe_fail('check')
+        if not self._is_mine() or self.expires <= self._store.clock():
+            raise errors.LeaseLost(self._name, 'taken away')
+        self.expires = max(self.expires, self._store.clock() + LEASE_SECONDS)
+
+    def release(self):
+        with self._store.guard:
+            if self._is_mine():
+                del self._store.leases[self._name]
+
+    def _is_mine(self):
+        return self._store.leases.get(self._name) is self
+
+
+class MemoryReadable(bases.Readable):
+    def __init__(self, content):
+        self.closed = False
+        self._content = content
+
+    @property
+    def size_bytes(self):
+        return len(self._content)
+
+    def read_at(self, offset, length):
+        assert not self.closed
+        return bytes(self._content[offset : offset + length])
+
+    def close(self):
+        self.closed = True
+
+
+class MemoryBases(bases.BaseStore):
+    """Beside a MemoryBackend: clones land among its volumes.
+
+    ``things`` maps a name to a Thing, ``retired`` too; ``leases`` a name to
+    the lease that is held. ``failing`` names the methods that raise
+    StorageError, or a method and a name: ('retire', 'cow-base-1'). ``calls``
+    holds them all, in order. Volumes are children until they are gone from
+    the backend's ``volumes``.
+    """
+
+    def __init__(self, backend, clock=time.time):
+        self.backend = backend
+        self.clock = clock
+        self.failing = set()
+        self.calls = []
+        self.things = {}
+        self.retired = {}
+        self.leases = {}
+        self.written_notes = {}
+        self.guard = threading.RLock()
+        self._seen = {}
+        self._numbers = itertools.count()
+
+    def add(self, name, content=b'', last_used=0.0, **changes):
+        """A finished base, as if built long ago. Answers the Base."""
+        told = story(**changes)
+        with self.guard:
+            self.things[name] = Thing(
+                bytearray(content), told, last_used, {told.image_id}
+            )
+            return self._base(name)
+
+    def take_away(self, name):
+        """The lease of that name is lost: another may have it now."""
+        with self.guard:
+            self.leases.pop(name, None)
+
+    def retire_elsewhere(self, name):
+        """Another host retires it: ``find`` here does not know yet."""
+        seen = dict(self._seen)
+        self.retire(name)
+        self._seen.update(seen)
+
+    def maybe_fail(self, method, name=None):
+        self.calls.append((method, name))
+        if self.failing & {method, (method, name)}:
+            raise errors.StorageError(method, OSError('injected'))
+
+    def find(self, name):
+        self.maybe_fail('find', name)
+        with self.guard:
+            if name not in self._seen and self._is_finished(name):
+                self._seen[name] = self._base(name)
+            return self._seen.get(name)
+
+    def clone(self, base, volume_name):
+        with self.guard:
+            if not self._is_finished(base.name):
+                self._seen.pop(base.name, None)
+                raise errors.BaseGone(base.name)
+            volumes = self.backend.volumes
+            if volume_name in volumes:
+                raise errors.VolumeExists(self._pool, volume_name)
+            thing = self.things[base.name]
+            volumes[volume_name] = bytearray(thing.content)
+            thing.children.append((volume_name, volumes[volume_name]))
+        self.maybe_fail('clone', base.name)
+
+    def used(self, base, image_id):
+        self.calls.append(('used', base.name))
+        with self.guard:
+            if self._is_finished(base.name):
+                self.things[base.name].last_used = self.clock()
+                self.things[base.name].image_ids.add(image_id)
+
+    def lease(self, name):
+        self.maybe_fail('lease', name)
+        with self.guard:
+            held = self.leases.get(name)
+            if held is not None and held.expires > self.clock():
+                return None
+            self.leases[name] = MemoryLease(self, name)
+            return self.leases[name]
+
+    def create(self, name, size_bytes):
+        self.maybe_fail('create', name)
+        with self.guard:
+            if name in self.things:
+                raise errors.StorageError(f'create {name}', FileExistsError())
+            self.things[name] = Thing(bytearray(size_bytes))
+            return MemoryWriter(self.things[name].content)
+
+    def commit(self, name, story):
+        self.maybe_fail('commit', name)
+        with self.guard:
+            if name not in self.things:
+                raise errors.StorageError(f'commit {name}', KeyError(name))
+            thing = self.things[name]
+            size = story.stored_bytes or len(thing.content)
+            thing.story = replace(story, stored_bytes=size)
+            thing.last_used = story.created
+            thing.image_ids.add(story.image_id)
+            return self._base(name)
+
+    def discard(self, name):
+        self.maybe_fail('discard', name)
+        with self.guard:
+            if self._is_finished(name):
+                raise errors.StorageError(
+                    f'discard {name}', PermissionError('it is finished')
+                )
+            self.things.pop(name, None)
+
+    def borrow(self, image, name):
+        self.maybe_fail('borrow', name)
+        for ref, content in self.backend.images.items():
+            url = f'rbd://{ref.fsid}/{ref.pool}/{ref.image}/{ref.snapshot}'
+            if url in image.locations:
+                self.create(name, 0)
+                self.things[name].content[:] = content
+                return True
+        return False
+
+    def read(self, name):
+        self.maybe_fail('read', name)
+        return MemoryReadable(self.things[name].content)
+
+    def block_device(self, name):
+        self.maybe_fail('block_device', name)
+        options = {'driver': 'memory', 'image': name}
+        return bases.BlockDevice(options, {})
+
+    def note(self, name):
+        self.maybe_fail('note', name)
+        return self.written_notes.get(name)
+
+    def set_note(self, name, note):
+        self.maybe_fail('set_note', name)
+        with self.guard:
+            self.written_notes.pop(name, None)
+            if note is not None:
+                self.written_notes[name] = note
+
+    def notes(self):
+        self.maybe_fail('notes')
+        with self.guard:
+            return dict(self.written_notes)
+
+    def kept(self):
+        self.maybe_fail('kept')
+        with self.guard:
+            return [
+                bases.Kept(
+                    name, each.story, each.last_used, frozenset(each.image_ids)
+                )
+                for name, each in self.things.items()
+                if each.story
+            ]
+
+    def has_children(self, name):
+        self.maybe_fail('has_children', name)
+        with self.guard:
+            return name in self.things and self._in_use(self.things[name])
+
+    def retire(self, name):
+        self.maybe_fail('retire', name)
+        with self.guard:
+            self._seen.pop(name, None)
+            if self._is_finished(name):
+                tail = name.removeprefix(naming.BASE)
+                retired = f'{naming.RETIRED}{tail}-{next(self._numbers)}'
+                self.retired[retired] = self.things.pop(name)
+
+    def purge(self):
+        self.maybe_fail('purge')
+        with self.guard:
+            free = [
+                name
+                for name, each in self.retired.items()
+                if not self._in_use(each)
+            ]
+            for name in free:
+                del self.retired[name]
+            return free
+
+    @property
+    def _pool(self):
+        return self.backend.settings.pool
+
+    def _is_finished(self, name):
+        return name in self.things and self.things[name].story is not None
+
+    def _in_use(self, thing):
+        volumes = self.backend.volumes
+        return any(
+            volumes.get(name) is content for name, content in thing.children
+        )
+
+    def _base(self, name):
+        thing = self.things[name]
+        ref = SnapshotRef(self.backend.fsid, self._pool, name, 'base')
+        snapshot = Snapshot(ref, len(thing.content), STRIPE_UNIT, True)
+        return Base(name, snapshot, thing.story)
