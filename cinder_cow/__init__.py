@@ -22,6 +22,7 @@ The way through the package, in one direction only::
                                 |
                               execute.run         the doing: a Result
                                 |-- backends      clone, or create and write
+                                |-- bases         an image's base: find, build
                                 |-- fill          sources, checks, copying
                                 |
     Cinder <-- (update, True) --+                 ours into Cinder's
@@ -35,6 +36,8 @@ What is guaranteed:
 * A *refusal* ("other cluster", "not raw") is a value: it drives the plan and
   is named in the log. A *failure* ("cluster unreachable") is an exception: it
   never becomes a slower path in silence.
+* What cannot be cloned where it lies is copied or converted once in the whole
+  cluster, into a base, and every further volume is a clone of that.
 * A volume is complete or it is gone: whatever fails, what this call created
   is removed before the error is raised, and nothing else is.
 * A stream is held against Glance's hash and the image's signature before the
@@ -45,9 +48,10 @@ What is guaranteed:
 
 What is not guaranteed:
 
-* A process that is killed leaves what it has made so far under the volume's
-  own name. Cinder puts such a volume to ``error``; the beginnings of a stream
-  are removed at the next start, a clone when the volume is deleted.
+* A process that is killed leaves what it has made so far. What was left of a
+  base is removed by the next builder, or by a sweep. A volume stands under its
+  own name: Cinder puts it to ``error``, the beginnings of a stream are removed
+  at the next start, and a clone when the volume is deleted.
 * A clone is not checked against the image's hash: it shares the very blocks
   that Glance stored, and reading them all would undo the clone.
 """

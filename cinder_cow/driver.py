@@ -25,6 +25,7 @@ from cinder_cow import errors
 from cinder_cow import execute
 from cinder_cow import opts
 from cinder_cow import plan
+from cinder_cow import qemu
 from cinder_cow.backends.base import ImageBackend
 from cinder_cow.fill import Filler
 from cinder_cow.host import failures
@@ -86,7 +87,7 @@ class CowRBDDriver(rbd.RBDDriver):
             self._filler()
             finding, examples = selftest.glance_finding()
             records.finding(finding)
-            for finding in backend.findings(examples):
+            for finding in [*backend.findings(examples), qemu.finding()]:
                 records.finding(finding)
             housekeeping.start(
                 self.configuration.cow_base_sweep_seconds,

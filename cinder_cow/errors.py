@@ -207,7 +207,6 @@ class ToolMissing(CowError):
     """A program that is needed is not installed on this host."""
 
     def __init__(self, tool: str, package: str) -> None:
-        self.tool = tool
-        super().__init__(
-            f'{tool} is not installed on this host. Install {package}.'
-        )
+        self.reason = f'{tool} is not installed on this host'
+        self.remedy = f'Install {package}.'
+        super().__init__(f'{self.reason}. {self.remedy}')

@@ -23,6 +23,7 @@ from typing import Any
 from oslo_concurrency import processutils
 
 from cinder_cow import errors
+from cinder_cow.backends.base import Finding
 from cinder_cow.model import ImageInfo
 
 #: Of this process, for qemu-img and the Python that sets its limits.
@@ -40,6 +41,10 @@ _PACKAGES = {
     'rbd': 'qemu-block-extra on Debian and Ubuntu, qemu-kvm-block-rbd on'
     ' RHEL (QEMU has no driver "rbd" without it)',
 }
+_NO_RBD = "Unknown driver 'rbd'"
+#: It is not there; which error QEMU has for it is what is asked.
+_NO_DEVICE = 'json:{"driver":"rbd","pool":"p","image":"i","conf":"/dev/null"}'
+_PROBE_SECONDS = 30
 _FULL = ('No space left on device', 'Disk quota exceeded')
 _UNREACHABLE = (
     'Connection timed out',
@@ -75,6 +80,30 @@ class Limits:
     seconds: int
     cpu_seconds: int
     address_space_bytes: int
+
+
+def finding() -> Finding:
+    """Whether images can be converted here, found out at start-up."""
+    question = 'Can images be converted here'
+    try:
+        _tool('setpriv')
+        _, said = processutils.execute(
+            *(_tool('qemu-img'), 'info', _NO_DEVICE),
+            env_variables=_environment({}),
+            check_exit_code=False,
+            timeout=_PROBE_SECONDS,
+        )
+        if _NO_RBD in said:
+            raise _without_rbd()
+    except errors.ToolMissing as exc:
+        return Finding(
+            question,
+            False,
+            f'no, {exc.reason}: volumes of qcow2 and vmdk images and the like'
+            f' fail',
+            exc.remedy.rstrip('.'),
+        )
+    return Finding(question, True, 'yes')
 
 
 def run(
@@ -161,8 +190,8 @@ def _failure(
     exc: processutils.ProcessExecutionError,
 ) -> errors.CowError:
     reason = _reason(exc.stderr or '')
-    if "Unknown driver 'rbd'" in reason:
-        return errors.ToolMissing("QEMU's driver for RBD", _PACKAGES['rbd'])
+    if _NO_RBD in reason:
+        return _without_rbd()
     code = exc.exit_code if isinstance(exc.exit_code, int) else 1
     if code in (-signal.SIGKILL, -signal.SIGXCPU):
         return _too_slow(
@@ -179,6 +208,10 @@ def _failure(
         f'qemu-img {command} failed on it as {image.disk_format}: {reason}.'
         f' Upload it anew, with its true disk format; see qemu-img check',
     )
+
+
+def _without_rbd() -> errors.ToolMissing:
+    return errors.ToolMissing("QEMU's driver for RBD", _PACKAGES['rbd'])
 
 
 def _storage_error(action: str, reason: str) -> errors.StorageError:

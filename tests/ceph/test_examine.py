@@ -9,6 +9,8 @@
 # WARRANTIES OR CONDITIONS OF ANY KIND, either express or implied. See the
 # License for the specific language governing permissions and limitations
 # under the License.
+import pytest
+
 from cinder_cow.model import SnapshotRef
 
 
@@ -65,3 +67,23 @@ def test_clone_format(lab, old_lab):
     ok, text = answers(old_lab.backend())[question]
     assert ok is False
     assert 'ceph osd set-require-min-compat-client mimic' in text
+
+
+def test_pool_of_the_bases_that_can_be_written(lab):
+    question = 'May client.admin write the bases to gold'
+
+    found = answers(lab.backend(user='admin', base_pool='gold'))
+
+    assert found[question][0] is True
+    assert lab.leftovers('gold') == []
+
+
+@pytest.mark.parametrize('pool', ['gold', 'nowhere'])
+def test_pool_of_the_bases_that_cannot_be_written_comes_with_the_remedy(
+    lab, pool
+):
+    found = answers(lab.backend(base_pool=pool))
+
+    ok, text = found[f'May client.cinder write the bases to {pool}']
+    assert ok is False
+    assert f'profile rbd pool={pool}' in text

@@ -69,6 +69,7 @@ def test_self_test_finds_all_well(stack, tidy, log):
     assert 'Does Glance show us where images lie: yes' in lines
     assert 'May client.cinder read the image pool images: yes' in lines
     assert 'Are clones made in format 2: yes' in lines
+    assert 'Can images be converted here: yes' in lines
     assert not log.lines('WARNING', 'self-test')
 
 

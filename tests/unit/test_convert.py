@@ -14,7 +14,6 @@
 import json
 import os
 import pathlib
-import shutil
 import signal
 import subprocess
 import sys
@@ -25,15 +24,13 @@ import time
 import pytest
 
 from cinder_cow import errors
+from cinder_cow import qemu
 from cinder_cow.backends.bases import BlockDevice
 from cinder_cow.convert import FORMATS
 from cinder_cow.convert import Converter
 from cinder_cow.convert import Limits
 from cinder_cow.model import ImageInfo
 
-pytestmark = pytest.mark.skipif(
-    shutil.which('setpriv') is None, reason='there is no setpriv'
-)
 ROOT = pathlib.Path(__file__).parents[2]
 IMAGE = ImageInfo('image-1', 'active', 'qcow2', 'bare')
 SOURCE = BlockDevice(
@@ -248,6 +245,35 @@ def test_a_missing_tool_names_its_package(tmp_path, monkeypatch, tool):
     with pytest.raises(errors.ToolMissing, match=tool) as caught:
         convert()
     assert 'Install ' in str(caught.value)
+
+
+@pytest.mark.parametrize('tool', ['qemu-img', 'setpriv'])
+def test_self_test_names_the_package_of_a_missing_tool(
+    tmp_path, monkeypatch, tool
+):
+    monkeypatch.setenv('PATH', str(tmp_path))
+    other = tmp_path / ({'qemu-img', 'setpriv'} - {tool}).pop()
+    other.write_text('#!/bin/sh\n')
+    other.chmod(0o755)
+
+    found = qemu.finding()
+
+    assert found.ok is False
+    assert f'{tool} is not installed' in str(found)
+    assert 'Install ' in str(found)
+
+
+@pytest.mark.parametrize(
+    ('said', 'ok'),
+    [("Unknown driver 'rbd'", False), ('error connecting: No such', True)],
+)
+def test_self_test_knows_whether_qemu_has_rbd(fake, said, ok):
+    fake.says(f'{OPEN}{said}\n')
+
+    found = qemu.finding()
+
+    assert found.ok is ok
+    assert ok or 'qemu-block-extra' in str(found)
 
 
 def test_it_works_in_a_thread(fake):

@@ -122,9 +122,29 @@ class RbdBackend(base.ImageBackend):
     @native.in_thread
     def findings(self, examples: Iterable[SnapshotRef]) -> list[base.Finding]:
         with connected(self.settings) as connection:
-            return examine.findings(
+            found = examine.findings(
                 connection, site(self.settings, connection), examples
             )
+        if self.settings.base_pool:
+            found.append(self._base_pool())
+        return found
+
+    def _base_pool(self) -> base.Finding:
+        pool = self.settings.base_pool
+        question = f'May client.{self.settings.user} write the bases to {pool}'
+        try:
+            lease = self._bases.lease('self-test')
+        except errors.StorageError as exc:
+            return base.Finding(
+                question,
+                False,
+                f'no, {exc.cause}: images that need a base have no volumes',
+                f"Create the pool, or let it: add 'profile rbd pool={pool}' to"
+                f' its osd and mgr caps; or correct cow_base_pool',
+            )
+        if lease is not None:
+            lease.release()
+        return base.Finding(question, True, 'yes')
 
 
 def _look(
