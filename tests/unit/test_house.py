@@ -20,7 +20,11 @@ import pytest
 ROOT = pathlib.Path(__file__).parents[2]
 PACKAGE = ROOT / 'cinder_cow'
 FILES = sorted(PACKAGE.rglob('*.py'))
-OURS = [*FILES, *sorted((ROOT / 'tools').rglob('*.py'))]
+OURS = [
+    *FILES,
+    *sorted((ROOT / 'benchmarks').rglob('*.py')),
+    *sorted((ROOT / 'tools').rglob('*.py')),
+]
 
 #: A foreign package, and the only places that may import it.
 DOORS = {

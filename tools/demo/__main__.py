@@ -14,32 +14,26 @@
 import argparse
 from collections.abc import Iterator
 import contextlib
-import json
-import os
 import pathlib
 import signal
-import statistics
-import subprocess
 import sys
 
 from rich import console
 
 from demo import cases
 from demo import image
+from demo import judgement
 from demo import report
+from demo import side_by_side
 from sandbox.cloud import Cloud
 from sandbox.stack import Options
 from sandbox.stack import Stack
 
 REPO = pathlib.Path(__file__).parents[2]
 CACHE = REPO / '.cache'
-AT_ONCE = 20
+MANY = 20
+AT_ONCE = 10
 ROUNDS = 15
-ALONE = 'driver alone'
-#: A clone may gain this much, and take this share of upstream's time.
-MOST_NEW_BYTES = 2**20
-MOST_OF_UPSTREAM = 0.5
-MOST_MEMORY_BYTES = 128 * 2**20
 SCREEN = console.Console(width=None if sys.stdout.isatty() else 120)
 
 
@@ -51,14 +45,17 @@ def main() -> int:
         disk = image.debian(CACHE / 'images')
         half = image.half_full(CACHE / 'images')
     with _stack(arguments.folder, arguments.keep) as stack:
-        rows = _volumes(stack, disk, half)
+        rows, seen = _volumes(stack, disk, half)
         report.show(rows, SCREEN)
         if arguments.json:
             report.write(rows, arguments.json)
             SCREEN.print(f'The rows are in {arguments.json}')
         if arguments.keep:
             _explain(stack)
-    return _judge(rows)
+    facts = {**judgement.facts(rows), **seen}
+    for fact, holds in facts.items():
+        SCREEN.print(f'[green]yes[/green] {fact}' if holds else f'NO  {fact}')
+    return 0 if all(facts.values()) else 1
 
 
 def _arguments() -> argparse.Namespace:
@@ -109,114 +106,88 @@ def _stack(folder: pathlib.Path, keep: bool) -> Iterator[Stack]:
 
 def _volumes(
     stack: Stack, disk: pathlib.Path, half: pathlib.Path
-) -> list[cases.Row]:
+) -> tuple[list[cases.Row], dict[str, bool]]:
+    """The rows, and what was seen that no row shows."""
     cloud = Cloud(stack.env())
     bench = cases.Bench(stack, cloud)
+    with bench.pool('cow') as pool:
+        before = pool.contents()
+    rows = []
     with (
         _uploaded(cloud, disk, 'ceph', 'raw in rbd') as cloned,
-        _uploaded(cloud, half, 'disk', 'raw in files') as streamed,
+        _uploaded(cloud, half, 'disk', 'raw in files') as copied,
     ):
-        rows = []
         # The first volume of a process also opens its connections.
-        for source, case, count in (
-            (cloned, 'first', 1),
-            (cloned, 'next', 1),
-            (cloned, f'{AT_ONCE} at once', AT_ONCE),
-            (streamed, 'half full', 1),
-        ):
-            for driver in cases.POOLS:
-                title = f'{report.DRIVERS[driver]}: {source.place}, {case}'
-                with _step(title):
-                    rows.append(bench.measure(driver, source, case, count))
+        rows += _measured(bench, cloned, 'first')
+        rows += _measured(bench, cloned, 'next')
+        rows += _measured(bench, cloned, f'{MANY} at once', MANY)
+        rows += _measured(bench, copied, 'first')
+        converted, seen = _converted(stack, bench, cloned, half)
+        rows += converted
+    bench.evict()
+    with bench.pool('cow') as pool:
+        seen[
+            'With all volumes deleted and the bases evicted, our pool is as'
+            ' empty as before'
+        ] = pool.contents() == before
+    return rows, seen
+
+
+def _converted(
+    stack: Stack, bench: cases.Bench, cloned: cases.Image, half: pathlib.Path
+) -> tuple[list[cases.Row], dict[str, bool]]:
+    """Volumes of a qcow2 image, in the end ten at once of a new one."""
+    cloud = Cloud(stack.env())
+    file = image.qcow2(half)
+    with _uploaded(
+        cloud, file, 'ceph', 'qcow2 in rbd', 'qcow2', half
+    ) as qcow2:
+        rows = _measured(bench, qcow2, 'first')
+        rows += _measured(bench, qcow2, 'next')
         with _step(f'clone_image in each driver alone, {ROUNDS} times'):
-            rows.extend(_in_driver(stack, cloned.image_id))
+            rows += side_by_side.measure(stack, cloud, [cloned, qcow2], ROUNDS)
+        bench.evict()
+        rows += _measured(bench, qcow2, f'{AT_ONCE} at once', AT_ONCE)
+        with bench.pool('cow') as pool:
+            bases = pool.bases()
+    return rows, {
+        f'{AT_ONCE} volumes at once of a new qcow2 image left exactly one'
+        f' base': len(bases) == 1
+    }
+
+
+def _measured(
+    bench: cases.Bench, source: cases.Image, case: str, count: int = 1
+) -> list[cases.Row]:
+    """A row for each driver."""
+    rows = []
+    for driver in cases.POOLS:
+        title = f'{report.DRIVERS[driver]}: {source.place}, {case}'
+        with _step(title):
+            rows.append(bench.measure(driver, source, case, count))
     return rows
 
 
 @contextlib.contextmanager
 def _uploaded(
-    cloud: Cloud, path: pathlib.Path, store: str, place: str
+    cloud: Cloud,
+    file: pathlib.Path,
+    store: str,
+    place: str,
+    disk_format: str = 'raw',
+    disk: pathlib.Path | None = None,
 ) -> Iterator[cases.Image]:
-    with _step(f'Image uploaded to Glance: {place}'), open(path, 'rb') as file:
-        image_id = cloud.create_image(path.stem, file, store=store)
+    with (
+        _step(f'Image uploaded to Glance: {place}'),
+        open(file, 'rb') as content,
+    ):
+        image_id = cloud.create_image(
+            file.stem, content, store=store, disk_format=disk_format
+        )
     try:
-        yield cases.Image(image_id, place, path)
+        yield cases.Image(image_id, place, disk or file, disk_format)
     finally:
         cloud.delete_image(image_id)
-
-
-def _in_driver(stack: Stack, image_id: str) -> list[cases.Row]:
-    fsid = stack.clusters[0].fsid
-    done = subprocess.run(
-        [sys.executable, '-W', 'ignore', '-m', 'demo.in_driver']
-        + [str(stack.folder / 'cinder' / 'cinder.conf'), image_id]
-        + [f'rbd://{fsid}/images/{image_id}/snap', str(ROUNDS)],
-        env=os.environ | stack.env(),
-        capture_output=True,
-        text=True,
-        check=False,
-    )
-    if done.returncode:
-        raise SystemExit(f'demo.in_driver failed:\n{done.stderr}')
-    return [
-        cases.Row(
-            driver,
-            'raw in rbd',
-            ALONE,
-            round(statistics.median(seconds), 4),
-            'clone',
-        )
-        for driver, seconds in json.loads(done.stdout).items()
-    ]
-
-
-def _judge(rows: list[cases.Row]) -> int:
-    """Say what holds and what does not: 0 when all holds."""
-    facts = {**_facts_of_clones(rows), **_facts_of_copies(rows)}
-    for fact, holds in facts.items():
-        SCREEN.print(f'[green]yes[/green] {fact}' if holds else f'NO  {fact}')
-    return 0 if all(facts.values()) else 1
-
-
-def _facts_of_clones(rows: list[cases.Row]) -> dict[str, bool]:
-    alone = {row.driver: row.seconds for row in rows if row.case == ALONE}
-    ratio = alone['cow'] / alone['upstream']
-    ours = [
-        row
-        for row in rows
-        if (row.driver, row.image) == ('cow', 'raw in rbd')
-        and row.case != ALONE
-    ]
-    return {
-        'Every volume of ours from rbd is a clone of the image': all(
-            row.method == 'clone' and row.parent is not None for row in ours
-        ),
-        'Every content that was read is the image, byte for byte': all(
-            row.content_equal is not False for row in rows
-        ),
-        'No clone of ours took 1 MiB of new space': all(
-            (row.new_bytes or 0) < MOST_NEW_BYTES for row in ours
-        ),
-        f'In the driver a clone takes {alone["cow"] * 1000:.0f} ms, with'
-        f" upstream's {alone['upstream'] * 1000:.0f} ms (medians):"
-        f' {ratio:.2f} of it, at most half': ratio <= MOST_OF_UPSTREAM,
-    }
-
-
-def _facts_of_copies(rows: list[cases.Row]) -> dict[str, bool]:
-    copies = {row.driver: row for row in rows if row.image == 'raw in files'}
-    ours, theirs = copies['cow'], copies['upstream']
-    part = ours.seconds / theirs.seconds
-    temp = (theirs.temp_bytes or 0) / 2**20
-    memory = ours.memory_bytes or 0
-    return {
-        f"Our copy from the file store took {part:.2f} of upstream's time,"
-        f' less than all of it': part < 1,
-        f'It wrote {ours.temp_bytes} bytes to temporary files, none (upstream'
-        f' {temp:.0f} MiB)': ours.temp_bytes == 0,
-        f'It took {memory / 2**20:.0f} MiB more memory, less than 128': memory
-        < MOST_MEMORY_BYTES,
-    }
 
 
 def _explain(stack: Stack) -> None:

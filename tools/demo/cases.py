@@ -13,8 +13,11 @@
 
 from dataclasses import asdict
 from dataclasses import dataclass
+import os
 import pathlib
 import re
+import subprocess
+import sys
 from typing import Any
 
 from demo import space
@@ -52,11 +55,12 @@ class Row:
 
 @dataclass(frozen=True, slots=True)
 class Image:
-    """An image in Glance, and its bytes here."""
+    """An image in Glance, and the bytes of its disk here."""
 
     image_id: str
     place: str
     path: pathlib.Path
+    disk_format: str = 'raw'
 
 
 class Bench:
@@ -78,7 +82,7 @@ class Bench:
                 driver, image.image_id, SIZE_GIB, count
             )
         gained = space.used_bytes(cluster) - before
-        with space.Volumes(cluster, POOLS[driver]) as pool:
+        with self.pool(driver) as pool:
             parents = {pool.parent(volume) for volume in volumes}
             equal = pool.equals(volumes[-1], image.path)
         for volume in volumes:
@@ -97,6 +101,22 @@ class Bench:
             taken.temp_bytes,
             taken.memory_bytes,
         )
+
+    def evict(self) -> None:
+        """Every base that has no volumes."""
+        conf = self._stack.folder / 'cinder' / 'cinder.conf'
+        subprocess.run(
+            [pathlib.Path(sys.executable).with_name('cinder-cow')]
+            + ['base', 'sweep', '--max-idle-seconds', '0']
+            + ['--config-file', str(conf), '--backend', 'cow'],
+            check=True,
+            capture_output=True,
+            env=os.environ | self._stack.env(),
+        )
+
+    def pool(self, driver: str) -> space.Volumes:
+        """The pool of that driver's volumes."""
+        return space.Volumes(self._stack.clusters[0], POOLS[driver])
 
     def _said(
         self, volume_id: str, parents: set[str | None]

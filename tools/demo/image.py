@@ -62,6 +62,16 @@ def half_full(cache: pathlib.Path) -> pathlib.Path:
     return image
 
 
+def qcow2(raw: pathlib.Path) -> pathlib.Path:
+    """The same disk as a qcow2 file beside it; kept."""
+    image = raw.with_suffix('.qcow2')
+    if not image.exists():
+        partial = raw.with_suffix('.partial')
+        _run('qemu-img', 'convert', '-O', 'qcow2', raw, partial)
+        partial.rename(image)
+    return image
+
+
 def _as_root() -> list[str]:
     return [] if os.geteuid() == 0 else ['sudo']
 

@@ -23,6 +23,7 @@ from sandbox import ceph
 SETTLED_SECONDS = 3.0
 WAIT_SECONDS = 30.0
 CHUNK_BYTES = 8 * 2**20
+OF_RBD = {'rbd_directory', 'rbd_info', 'rbd_children', 'rbd_trash'}
 
 
 def used_bytes(cluster: ceph.Cluster) -> int:
@@ -59,6 +60,16 @@ class Volumes:
     def __exit__(self, *_exc_info: object) -> None:
         self._ioctx.close()
         self._cluster.shutdown()
+
+    def bases(self) -> list[str]:
+        """Names of the base images."""
+        names = rbd.RBD().list(self._ioctx)
+        return [name for name in names if name.startswith('cow-base-')]
+
+    def contents(self) -> list[str]:
+        """Names of all objects but those that RBD keeps in an empty pool."""
+        names = {each.key for each in self._ioctx.list_objects()}
+        return sorted(names - OF_RBD)
 
     def parent(self, volume_id: str) -> str | None:
         """`pool/image@snapshot`, or None for a volume that is no clone."""

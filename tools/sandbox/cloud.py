@@ -132,7 +132,7 @@ class Cloud:
         waiting = set(created)
         # One call for all of them: asking costs the API as much as making.
         while waiting:
-            for found in volumes.volumes(limit=1000):
+            for found in volumes.volumes(paginated=False):
                 if found.id in waiting and found.status not in BUSY:
                     _expect(found.status == expect, found.id, found.status)
                     waiting.remove(found.id)

@@ -1,0 +1,59 @@
+# Licensed under the Apache License, Version 2.0 (the "License"); you may
+# not use this file except in compliance with the License. You may obtain
+# a copy of the License at
+#
+#      http://www.apache.org/licenses/LICENSE-2.0
+#
+# Unless required by applicable law or agreed to in writing, software
+# distributed under the License is distributed on an "AS IS" BASIS, WITHOUT
+# WARRANTIES OR CONDITIONS OF ANY KIND, either express or implied. See the
+# License for the specific language governing permissions and limitations
+# under the License.
+"""One clone at a time and many, in the driver and through the API."""
+
+from collections.abc import Iterator
+
+from benchmarks import screen
+from benchmarks.scene import CALLERS
+from benchmarks.scene import Scene
+from benchmarks.statistics import Measured
+from benchmarks.statistics import compared
+from benchmarks.statistics import in_turns
+
+PER_ROUND = 48
+
+
+def in_the_driver(scene: Scene) -> Iterator[Measured]:
+    """`clone_image` alone, without Cinder around it."""
+    image_id = scene.raw('ceph')
+    with screen.step(f'clone_image by 1 and by {CALLERS} threads'):
+        found = scene.program(
+            'in_drivers',
+            image_id=image_id,
+            rounds=scene.rounds.clones,
+            together=[[CALLERS, PER_ROUND, scene.rounds.together]],
+        )
+    alone, together = found['alone'], found['together'][str(CALLERS)]
+    yield compared('clone_vs_upstream', alone['cow'], alone['upstream'])
+    yield compared('clone_vs_librbd', alone['cow'], alone['librbd'])
+    yield compared(
+        'clone16_vs_upstream',
+        together['cow'],
+        together['upstream'],
+        volumes_per_round=PER_ROUND,
+    )
+
+
+def through_the_api(scene: Scene) -> Iterator[Measured]:
+    """From the call to available."""
+    image_id = scene.raw('ceph')
+    with (
+        scene.volumes() as volumes,
+        screen.step('clones through the API, one at a time'),
+    ):
+        found = in_turns(
+            scene.rounds.api,
+            cow=lambda _round: volumes.create('cow', image_id, 'clone'),
+            upstream=lambda _round: volumes.create('upstream', image_id),
+        )
+    yield compared('api_clone_vs_upstream', found['cow'], found['upstream'])

@@ -1,0 +1,180 @@
+# Licensed under the Apache License, Version 2.0 (the "License"); you may
+# not use this file except in compliance with the License. You may obtain
+# a copy of the License at
+#
+#      http://www.apache.org/licenses/LICENSE-2.0
+#
+# Unless required by applicable law or agreed to in writing, software
+# distributed under the License is distributed on an "AS IS" BASIS, WITHOUT
+# WARRANTIES OR CONDITIONS OF ANY KIND, either express or implied. See the
+# License for the specific language governing permissions and limitations
+# under the License.
+"""How long `clone_image` takes in each driver, and librbd without a driver.
+
+A program: see `programs`. All are in one process and take turns, with the
+options of their sections of cinder.conf.
+"""
+
+from collections.abc import Callable
+from collections.abc import Iterable
+import concurrent.futures
+import pathlib
+import time
+import types
+from typing import Any
+import uuid
+
+# First: a cold import of cinder.image.glance fails in Cinder 25 to 29.
+from demo import in_driver  # isort: skip
+from oslo_config import cfg
+import rados
+import rbd
+
+from benchmarks import programs
+from benchmarks.errors import BenchmarkError
+from benchmarks.statistics import in_turns
+from demo import cases
+from sandbox.stack import Stack
+
+GIB = 2**30
+REMOVERS = 8
+
+
+def main(
+    folder: str, image_id: str, rounds: int, together: list[list[int]]
+) -> dict[str, Any]:
+    """Seconds of single clones, and per volume of many.
+
+    :param together: numbers of threads, of volumes, and of rounds.
+    """
+    stack = Stack.load(pathlib.Path(folder))
+    conf = str(stack.folder / 'cinder' / 'cinder.conf')
+    cfg.CONF([], project='cinder', default_config_files=[conf])
+    near = stack.clusters[0]
+    drivers = [Driver(name, image_id, near.fsid) for name in in_driver.CLASSES]
+    bare = Librbd(str(near.conf), image_id)
+    for maker in (*drivers, bare):
+        maker.one()  # opens the connections
+    return {
+        'alone': in_turns(
+            rounds,
+            librbd=bare.one,
+            **{each.name: each.one for each in drivers},
+        ),
+        'together': {
+            str(threads): in_turns(
+                times,
+                **{each.name: each.many(threads, count) for each in drivers},
+            )
+            for threads, count, times in together
+        },
+    }
+
+
+class Maker:
+    """Makes clones of one image, and removes them."""
+
+    def create(self, name: str) -> None:
+        """Make a clone, and grow it."""
+        raise NotImplementedError
+
+    def remove(self, name: str) -> None:
+        """Remove it."""
+        raise NotImplementedError
+
+    def one(self, _round: int = 0) -> float:
+        """Seconds of one clone."""
+        return self._seconds(map, 1)
+
+    def many(self, threads: int, count: int) -> Callable[[int], float]:
+        """Answers the seconds per clone of a number of threads."""
+
+        def measure(_round: int) -> float:
+            with concurrent.futures.ThreadPoolExecutor(threads) as workers:
+                return self._seconds(workers.map, count) / count
+
+        return measure
+
+    def _seconds(
+        self, mapped: Callable[..., Iterable[None]], count: int
+    ) -> float:
+        """Of the making; the removal is not counted."""
+        names = [f'volume-{uuid.uuid4()}' for _ in range(count)]
+        began = time.perf_counter()
+        list(mapped(self.create, names))
+        seconds = time.perf_counter() - began
+        with concurrent.futures.ThreadPoolExecutor(REMOVERS) as workers:
+            list(workers.map(self.remove, names))
+        return seconds
+
+
+class Driver(Maker):
+    """One of the two drivers."""
+
+    def __init__(self, name: str, image_id: str, fsid: str) -> None:
+        self.name = name
+        self._driver = in_driver.make_driver(name)
+        self._meta = {
+            'id': image_id,
+            'status': 'active',
+            'disk_format': 'raw',
+            'container_format': 'bare',
+            'properties': {},
+        }
+        url = f'rbd://{fsid}/images/{image_id}/snap'
+        self._locations = (None, [{'url': url, 'metadata': {}}])
+
+    def create(self, name: str) -> None:
+        _update, cloned = self._driver.clone_image(
+            None, _volume(name), self._locations, self._meta, None
+        )
+        if not cloned:
+            raise BenchmarkError(f'{self.name} made no clone')
+
+    def remove(self, name: str) -> None:
+        self._driver.delete_volume(_volume(name))
+
+
+class Librbd(Maker):
+    """One connection, kept, and what a clone needs at the least."""
+
+    def __init__(self, conf: str, image_id: str) -> None:
+        self._cluster = rados.Rados(rados_id='cinder', conffile=conf)
+        self._cluster.connect()
+        self._volumes = self._cluster.open_ioctx(cases.POOLS['cow'])
+        self._images = self._cluster.open_ioctx('images')
+        self._image_id = image_id
+        self._features = int(self._cluster.conf_get('rbd_default_features'))
+        with rbd.Image(self._images, image_id, read_only=True) as parent:
+            # As LP#1931004 has it: never below the parent's.
+            self._order = max(22, parent.stat()['order'])
+
+    def create(self, name: str) -> None:
+        rbd.RBD().clone(
+            self._images,
+            self._image_id,
+            'snap',
+            self._volumes,
+            name,
+            features=self._features,
+            order=self._order,
+        )
+        with rbd.Image(self._volumes, name) as image:
+            image.resize(cases.SIZE_GIB * GIB)
+
+    def remove(self, name: str) -> None:
+        rbd.RBD().remove(self._volumes, name)
+
+
+def _volume(name: str) -> Any:
+    """What the drivers read of a Volume here; it needs no database."""
+    return types.SimpleNamespace(
+        id=name.removeprefix('volume-'),
+        name=name,
+        size=cases.SIZE_GIB,
+        volume_type=None,
+    )
+
+
+if __name__ == '__main__':
+    programs.answer(main)

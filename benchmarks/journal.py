@@ -1,0 +1,63 @@
+# Licensed under the Apache License, Version 2.0 (the "License"); you may
+# not use this file except in compliance with the License. You may obtain
+# a copy of the License at
+#
+#      http://www.apache.org/licenses/LICENSE-2.0
+#
+# Unless required by applicable law or agreed to in writing, software
+# distributed under the License is distributed on an "AS IS" BASIS, WITHOUT
+# WARRANTIES OR CONDITIONS OF ANY KIND, either express or implied. See the
+# License for the specific language governing permissions and limitations
+# under the License.
+"""What cinder-volume's log tells of the volumes that it made. Pure."""
+
+from collections.abc import Iterable
+import datetime
+import re
+
+_TIME = r'^(?P<time>\d{4}-\d\d-\d\d \d\d:\d\d:\d\d\.\d{3}) '
+_BEGUN = re.compile(
+    _TIME + r'.* Volume (?P<id>[0-9a-f-]{36}): being created as ', re.M
+)
+_ENDED = re.compile(
+    _TIME + r'.* Volume \S+ \((?P<id>[0-9a-f-]{36})\): created successfully',
+    re.M,
+)
+_METHOD = re.compile(r' volume=(?P<id>[0-9a-f-]{36}) .* method=(?P<how>\S+) ')
+
+
+def begun(text: str) -> dict[str, float]:
+    """When the making of each volume began: seconds since the epoch."""
+    return _times(_BEGUN, text)
+
+
+def ended(text: str) -> dict[str, float]:
+    """When each was available, as Cinder's database has it."""
+    return _times(_ENDED, text)
+
+
+def methods(text: str) -> dict[str, str]:
+    """By which method our driver made each volume."""
+    return {found['id']: found['how'] for found in _METHOD.finditer(text)}
+
+
+def span(text: str, volume_ids: Iterable[str]) -> float:
+    """Seconds from the begin of the first volume to the end of the last.
+
+    :raises KeyError: when one of them has not ended.
+    """
+    begins, ends = begun(text), ended(text)
+    return max(ends[each] for each in volume_ids) - min(
+        begins[each] for each in volume_ids
+    )
+
+
+def _times(pattern: re.Pattern[str], text: str) -> dict[str, float]:
+    return {
+        found['id']: _seconds(found['time'])
+        for found in pattern.finditer(text)
+    }
+
+
+def _seconds(local: str) -> float:
+    return datetime.datetime.fromisoformat(local).timestamp()

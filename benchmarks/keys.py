@@ -1,0 +1,149 @@
+# Licensed under the Apache License, Version 2.0 (the "License"); you may
+# not use this file except in compliance with the License. You may obtain
+# a copy of the License at
+#
+#      http://www.apache.org/licenses/LICENSE-2.0
+#
+# Unless required by applicable law or agreed to in writing, software
+# distributed under the License is distributed on an "AS IS" BASIS, WITHOUT
+# WARRANTIES OR CONDITIONS OF ANY KIND, either express or implied. See the
+# License for the specific language governing permissions and limitations
+# under the License.
+"""All that is measured, and what is aimed at. Pure."""
+
+from dataclasses import dataclass
+
+RATIO = 'ratio'
+MIB = 'MiB'
+BYTES = 'bytes'
+
+
+@dataclass(frozen=True, slots=True)
+class Key:
+    """One figure. Smaller is better; a ratio is ours to theirs."""
+
+    name: str
+    #: The most that it may be; None: it is only reported.
+    aim: float | None
+    what: str
+    theirs: str = ''
+    unit: str = RATIO
+
+    def met(self, value: float | None) -> bool | None:
+        """None where nothing is aimed at."""
+        if self.aim is None:
+            return None
+        return value is not None and value <= self.aim
+
+
+UPSTREAM = "upstream's driver"
+LIBRBD = 'librbd alone: clone, open, resize on one kept connection'
+CURL = '`curl` from Glance piped into `rbd import -`, which verifies nothing'
+EXPORT = '`rbd export -` there piped into `rbd import -` here'
+
+KEYS = {
+    key.name: key
+    for key in (
+        Key(
+            'clone_vs_upstream',
+            0.40,
+            '`clone_image` in the driver, image in the same cluster, one at'
+            ' a time',
+            UPSTREAM,
+        ),
+        Key('clone_vs_librbd', 1.15, 'the same', LIBRBD),
+        Key(
+            'clone16_vs_upstream',
+            0.35,
+            'the same in 16 threads, seconds per volume',
+            UPSTREAM,
+        ),
+        Key(
+            'api_clone_vs_upstream',
+            None,
+            'the same from the API call to available, one at a time',
+            UPSTREAM,
+        ),
+        Key(
+            'burst100_vs_upstream',
+            0.60,
+            '100 volumes from one image that wait for one cinder-volume'
+            ' process, which makes 16 at once; from its first to its last',
+            UPSTREAM,
+        ),
+        Key(
+            'api_burst50_vs_upstream',
+            None,
+            '50 volumes by 16 callers of the API at once, until the last is'
+            ' available',
+            UPSTREAM,
+        ),
+        Key(
+            'stream_vs_upstream',
+            0.35,
+            'raw image of 1 GiB, half of it holes, in a file store; API call'
+            ' to available',
+            UPSTREAM,
+        ),
+        Key(
+            'stream_vs_import',
+            1.25,
+            'the copy of that image alone, its hash verified',
+            CURL,
+        ),
+        Key('stream_noverify_vs_import', 1.05, 'the same without hash', CURL),
+        Key(
+            'sparse_vs_import',
+            0.30,
+            'raw image of 10 GiB with 100 MiB of data in another cluster, by'
+            ' librbd',
+            EXPORT,
+        ),
+        Key(
+            'qcow2_first_vs_upstream',
+            0.50,
+            'first volume of a qcow2 image of 1 GiB, 512 MiB of it data, in'
+            ' the same cluster',
+            UPSTREAM,
+        ),
+        Key(
+            'qcow2_first_foreign_vs_upstream',
+            0.80,
+            'first volume of such an image in a file store',
+            UPSTREAM,
+        ),
+        Key('qcow2_again_vs_upstream', 0.12, 'second volume of it', UPSTREAM),
+        Key(
+            'herd10_vs_upstream',
+            0.08,
+            'ten volumes at once of a new qcow2 image in a file store, until'
+            ' the last is available',
+            UPSTREAM,
+        ),
+        Key(
+            'clone_at_2000_vs_first',
+            1.25,
+            'the ten clones of a base up to the 2,000th, one at a time',
+            'the first ten',
+        ),
+        Key(
+            'peak_memory_mib',
+            96,
+            'growth of the process while it streams 1 GiB',
+            unit=MIB,
+        ),
+        Key(
+            'temp_bytes',
+            0,
+            'the most that was seen below image_conversion_dir and $TMPDIR'
+            ' in a clone, a stream and a conversion of ours',
+            unit=BYTES,
+        ),
+        Key(
+            'space_per_clone_bytes',
+            2**18,
+            'what the cluster gains per clone',
+            unit=BYTES,
+        ),
+    )
+}

@@ -1,0 +1,66 @@
+# Licensed under the Apache License, Version 2.0 (the "License"); you may
+# not use this file except in compliance with the License. You may obtain
+# a copy of the License at
+#
+#      http://www.apache.org/licenses/LICENSE-2.0
+#
+# Unless required by applicable law or agreed to in writing, software
+# distributed under the License is distributed on an "AS IS" BASIS, WITHOUT
+# WARRANTIES OR CONDITIONS OF ANY KIND, either express or implied. See the
+# License for the specific language governing permissions and limitations
+# under the License.
+"""Where a run was made, and with what."""
+
+from importlib import metadata
+import os
+import pathlib
+import platform
+import subprocess
+from typing import Any
+
+REPO = pathlib.Path(__file__).parents[1]
+PACKAGES = ('cinder', 'glance', 'keystone', 'eventlet')
+
+
+def about() -> dict[str, Any]:
+    """For the document."""
+    return {'machine': _machine(), 'versions': _versions()}
+
+
+def _machine() -> dict[str, Any]:
+    pages = os.sysconf('SC_PHYS_PAGES') * os.sysconf('SC_PAGE_SIZE')
+    return {
+        'cpu': _first('/proc/cpuinfo', 'model name') or platform.machine(),
+        'cores': len(os.sched_getaffinity(0)),
+        'memory_gib': round(pages / 2**30, 1),
+        'kernel': platform.release(),
+        # Other work at the start: what it takes, nobody else has.
+        'load_before': os.getloadavg()[0],
+    }
+
+
+def _versions() -> dict[str, str]:
+    return {
+        'cinder_cow': _said('git', '-C', str(REPO), 'describe', '--always')
+        or metadata.version('cinder-cow'),
+        'python': platform.python_version(),
+        **{name: metadata.version(name) for name in PACKAGES},
+        'ceph': _said('ceph', '--version'),
+        'qemu-img': _said('qemu-img', '--version').partition('\n')[0],
+        'curl': _said('curl', '--version').partition('(')[0].strip(),
+    }
+
+
+def _first(path: str, name: str) -> str:
+    for line in pathlib.Path(path).read_text().splitlines():
+        if line.startswith(name):
+            return line.partition(':')[2].strip()
+    return ''
+
+
+def _said(*argv: str) -> str:
+    try:
+        done = subprocess.run(argv, capture_output=True, text=True)
+    except FileNotFoundError:
+        return ''
+    return done.stdout.strip()

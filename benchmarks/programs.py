@@ -1,0 +1,50 @@
+# Licensed under the Apache License, Version 2.0 (the "License"); you may
+# not use this file except in compliance with the License. You may obtain
+# a copy of the License at
+#
+#      http://www.apache.org/licenses/LICENSE-2.0
+#
+# Unless required by applicable law or agreed to in writing, software
+# distributed under the License is distributed on an "AS IS" BASIS, WITHOUT
+# WARRANTIES OR CONDITIONS OF ANY KIND, either express or implied. See the
+# License for the specific language governing permissions and limitations
+# under the License.
+"""What runs in a process of its own: told by JSON, answers by JSON."""
+
+from collections.abc import Callable
+import json
+import os
+import subprocess
+import sys
+from typing import Any
+
+from benchmarks.errors import BenchmarkError
+from sandbox.stack import Stack
+
+LAST_LINES = 15
+
+
+def run(stack: Stack, name: str, **arguments: Any) -> Any:
+    """What the program `benchmarks.NAME` answers.
+
+    :raises BenchmarkError: with the end of its standard error.
+    """
+    done = subprocess.run(
+        [sys.executable, '-W', 'ignore', '-m', f'benchmarks.{name}'],
+        input=json.dumps({'folder': str(stack.folder), **arguments}),
+        # Native threads, without eventlet's patches: Cinder's other mode.
+        env=os.environ
+        | stack.env()
+        | {'OS_CINDER_DISABLE_EVENTLET_PATCHING': '1'},
+        capture_output=True,
+        text=True,
+    )
+    if done.returncode:
+        lines = done.stderr.strip().splitlines()[-LAST_LINES:]
+        raise BenchmarkError('\n'.join([f'benchmarks.{name} failed:', *lines]))
+    return json.loads(done.stdout)
+
+
+def answer(main: Callable[..., Any]) -> None:
+    """Run the program: its arguments come by stdin, its answer goes out."""
+    json.dump(main(**json.load(sys.stdin)), sys.stdout)

@@ -1,0 +1,123 @@
+# Licensed under the Apache License, Version 2.0 (the "License"); you may
+# not use this file except in compliance with the License. You may obtain
+# a copy of the License at
+#
+#      http://www.apache.org/licenses/LICENSE-2.0
+#
+# Unless required by applicable law or agreed to in writing, software
+# distributed under the License is distributed on an "AS IS" BASIS, WITHOUT
+# WARRANTIES OR CONDITIONS OF ANY KIND, either express or implied. See the
+# License for the specific language governing permissions and limitations
+# under the License.
+"""The outcome as one document and as the lines of a table. Pure."""
+
+from collections.abc import Iterable
+from collections.abc import Mapping
+from dataclasses import dataclass
+from dataclasses import field
+from typing import Any
+
+from benchmarks.keys import BYTES
+from benchmarks.keys import KEYS
+from benchmarks.keys import RATIO
+from benchmarks.keys import Key
+from benchmarks.statistics import Measured
+
+DIGITS = 4
+Document = dict[str, Any]
+#: Key, value, aim, ours, theirs, spread, verdict.
+Line = tuple[str, str, str, str, str, str, str]
+
+
+@dataclass(slots=True)
+class Outcome:
+    """What a run has found so far."""
+
+    measured: dict[str, Measured] = field(default_factory=dict)
+    #: Why there is no figure, by key.
+    failed: dict[str, str] = field(default_factory=dict)
+    #: Points of the plots.
+    series: dict[str, Any] = field(default_factory=dict)
+
+    def add(self, found: Iterable[Measured]) -> None:
+        """:raises KeyError: for what is no key."""
+        for each in found:
+            self.measured[KEYS[each.key].name] = each
+
+    def fail(self, keys: Iterable[str], reason: str) -> None:
+        """Those of them that have no figure have none for that reason."""
+        for key in keys:
+            if key not in self.measured:
+                self.failed[KEYS[key].name] = reason
+
+    def close(self) -> None:
+        """Whatever has neither a figure nor a reason has failed too."""
+        rest = [key for key in KEYS if key not in self.failed]
+        self.fail(rest, 'it was not measured')
+
+
+def document(outcome: Outcome, about: Mapping[str, Any]) -> Document:
+    """For JSON. Every key is there; null where it could not be measured."""
+    found = outcome.measured
+    ratios = {
+        name: _rounded(found[name].value) if name in found else None
+        for name in KEYS
+    }
+    return {
+        **about,
+        'ratios': ratios,
+        'aims': {name: key.aim for name, key in KEYS.items()},
+        'met': {name: key.met(ratios[name]) for name, key in KEYS.items()},
+        'absolute': {
+            name: _rounded(each.absolute) for name, each in found.items()
+        },
+        'spread': {
+            name: _rounded(each.spread) for name, each in found.items()
+        },
+        'failed': outcome.failed,
+        'series': _rounded(outcome.series),
+    }
+
+
+def lines(doc: Document) -> list[Line]:
+    """One for each key, in the order of the keys."""
+    return [_line(key, doc) for key in KEYS.values()]
+
+
+def _line(key: Key, doc: Document) -> Line:
+    value = doc['ratios'][key.name]
+    absolute = doc['absolute'].get(key.name, {})
+    between = doc['spread'].get(key.name, {}).get('ratio')
+    return (
+        key.name,
+        'FAILED' if value is None else _shown(value, key.unit),
+        '-' if key.aim is None else f'<= {_shown(key.aim, key.unit)}',
+        _seconds(absolute.get('ours')),
+        _seconds(absolute.get('theirs')),
+        '-' if between is None else '{:.2f}..{:.2f}'.format(*between),
+        {None: '-', True: 'yes', False: 'NO'}[doc['met'][key.name]],
+    )
+
+
+def _shown(value: float, unit: str) -> str:
+    if unit == RATIO:
+        return f'{value:.2f}'
+    if unit == BYTES and value >= 1024:
+        return f'{value / 1024:,.0f} KiB'
+    return f'{value:.0f} {unit}'
+
+
+def _seconds(value: float | None) -> str:
+    return '-' if value is None else f'{value:.3f} s'
+
+
+def _rounded(found: Any) -> Any:
+    match found:
+        case float():
+            return round(found, DIGITS)
+        case dict():
+            return {name: _rounded(value) for name, value in found.items()}
+        case list() | tuple():
+            return [_rounded(value) for value in found]
+        case _:
+            return found

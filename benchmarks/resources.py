@@ -1,0 +1,76 @@
+# Licensed under the Apache License, Version 2.0 (the "License"); you may
+# not use this file except in compliance with the License. You may obtain
+# a copy of the License at
+#
+#      http://www.apache.org/licenses/LICENSE-2.0
+#
+# Unless required by applicable law or agreed to in writing, software
+# distributed under the License is distributed on an "AS IS" BASIS, WITHOUT
+# WARRANTIES OR CONDITIONS OF ANY KIND, either express or implied. See the
+# License for the specific language governing permissions and limitations
+# under the License.
+"""What our driver takes beside time."""
+
+from collections.abc import Iterator
+import time
+
+from benchmarks import screen
+from benchmarks.errors import BenchmarkError
+from benchmarks.scene import Scene
+from benchmarks.statistics import Measured
+from demo import cases
+from demo import watch
+
+AT_ONCE = 10
+IDLE_SECONDS = 0.3
+
+
+def taken(scene: Scene) -> Iterator[Measured]:
+    """By clones, by a stream and by a conversion."""
+    clones = _clones(scene)
+    stream = _watched(scene, scene.raw('disk'), 'stream')
+    with scene.uploaded(scene.disks.qcow2(), 'disk', 'qcow2') as image_id:
+        conversion = _watched(scene, image_id, 'build-base')
+    scene.evict()
+    assert clones.new_bytes is not None
+    yield Measured(
+        'space_per_clone_bytes', clones.new_bytes, {'clones': AT_ONCE}
+    )
+    yield Measured('peak_memory_mib', stream.memory_bytes / 2**20)
+    temp = {
+        'clones': clones.temp_bytes or 0,
+        'stream': stream.temp_bytes,
+        'conversion': conversion.temp_bytes,
+    }
+    yield Measured('temp_bytes', max(temp.values()), temp)
+
+
+def _clones(scene: Scene) -> cases.Row:
+    image_id = scene.raw('ceph')
+    with screen.step(f'{AT_ONCE} clones, and what the cluster gains'):
+        image = cases.Image(image_id, 'raw in rbd', scene.disks.raw)
+        row = scene.bench.measure('cow', image, f'{AT_ONCE} at once', AT_ONCE)
+    if row.method != 'clone' or not row.content_equal:
+        raise BenchmarkError(f'no clone of the image: {row}')
+    return row
+
+
+def _watched(scene: Scene, image_id: str, method: str) -> watch.Taken:
+    """By one volume. The service's $TMPDIR is below the sandbox's folder."""
+    temp = (scene.stack.folder / 'tmp').resolve()
+    pid = scene.stack.cinder_volume_pids()['cow']
+    with (
+        scene.volumes() as volumes,
+        screen.step(f'memory and temporary files of: {method}'),
+    ):
+        with watch.watched(temp, pid) as before:
+            time.sleep(IDLE_SECONDS)  # caches of entry points are there
+        with (
+            watch.watched(temp, pid) as elsewhere,
+            watch.watched(scene.stack.conversion_dir, pid) as found,
+        ):
+            volumes.create('cow', image_id, method)
+        found.temp_bytes += elsewhere.temp_bytes - before.temp_bytes
+        if method == 'stream':
+            volumes.require_equal(scene.disks.raw)
+    return found

@@ -1,0 +1,88 @@
+# Licensed under the Apache License, Version 2.0 (the "License"); you may
+# not use this file except in compliance with the License. You may obtain
+# a copy of the License at
+#
+#      http://www.apache.org/licenses/LICENSE-2.0
+#
+# Unless required by applicable law or agreed to in writing, software
+# distributed under the License is distributed on an "AS IS" BASIS, WITHOUT
+# WARRANTIES OR CONDITIONS OF ANY KIND, either express or implied. See the
+# License for the specific language governing permissions and limitations
+# under the License.
+"""What only the plots show: how time, rate and memory grow."""
+
+from typing import Any
+
+from benchmarks import screen
+from benchmarks.scene import QUICK
+from benchmarks.scene import Scene
+from demo import watch
+
+THREADS = (1, 2, 4, 8, 16, 32)
+QUICK_THREADS = (1, 4, 16)
+CLONES = 64
+SIZES_MIB = (256, 512, 1024, 2048, 4096)
+QUICK_SIZES_MIB = (256, 1024)
+SIZE_GIB = 4
+DRIVERS = ('cow', 'upstream')
+
+
+def measured(scene: Scene) -> dict[str, Any]:
+    """Points of the plots, by driver."""
+    quick = scene.rounds is QUICK
+    threads = QUICK_THREADS if quick else THREADS
+    sizes = QUICK_SIZES_MIB if quick else SIZES_MIB
+    return {
+        'volumes_per_second': _rates(scene, threads),
+        'image_size': [_of_size(scene, mib) for mib in sizes],
+    }
+
+
+def _rates(
+    scene: Scene, threads: tuple[int, ...]
+) -> dict[str, list[tuple[int, float]]]:
+    """Clones a second in the driver, by threads."""
+    image_id = scene.raw('ceph')
+    with screen.step(f'clones by {", ".join(map(str, threads))} threads'):
+        found = scene.program(
+            'in_drivers',
+            image_id=image_id,
+            rounds=1,
+            together=[[number, CLONES, 1] for number in threads],
+        )['together']
+    return {
+        driver: [
+            (number, 1 / found[str(number)][driver][0]) for number in threads
+        ]
+        for driver in DRIVERS
+    }
+
+
+def _of_size(scene: Scene, mib: int) -> dict[str, Any]:
+    """Seconds and growth of memory of a streamed volume of each driver."""
+    path = scene.disks.sized(mib)
+    found: dict[str, Any] = {'mib': mib}
+    try:
+        with scene.uploaded(path, 'disk') as image_id:
+            for driver in DRIVERS:
+                found[driver] = _stream(scene, driver, image_id, mib)
+    finally:
+        path.unlink()
+    return found
+
+
+def _stream(
+    scene: Scene, driver: str, image_id: str, mib: int
+) -> dict[str, float]:
+    pid = scene.stack.cinder_volume_pids()[driver]
+    with (
+        scene.volumes() as volumes,
+        screen.step(f'{driver}: raw of {mib} MiB from the file store'),
+        watch.watched(scene.stack.conversion_dir, pid) as taken,
+    ):
+        seconds = volumes.create(driver, image_id, 'stream', size_gib=SIZE_GIB)
+    return {
+        'seconds': seconds,
+        'memory_mib': taken.memory_bytes / 2**20,
+        'temp_mib': taken.temp_bytes / 2**20,
+    }

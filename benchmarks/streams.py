@@ -1,0 +1,65 @@
+# Licensed under the Apache License, Version 2.0 (the "License"); you may
+# not use this file except in compliance with the License. You may obtain
+# a copy of the License at
+#
+#      http://www.apache.org/licenses/LICENSE-2.0
+#
+# Unless required by applicable law or agreed to in writing, software
+# distributed under the License is distributed on an "AS IS" BASIS, WITHOUT
+# WARRANTIES OR CONDITIONS OF ANY KIND, either express or implied. See the
+# License for the specific language governing permissions and limitations
+# under the License.
+"""Copies of raw images that cannot be cloned where they lie."""
+
+from collections.abc import Iterator
+
+from benchmarks import screen
+from benchmarks.scene import Scene
+from benchmarks.statistics import Measured
+from benchmarks.statistics import compared
+from benchmarks.statistics import in_turns
+
+
+def through_the_api(scene: Scene) -> Iterator[Measured]:
+    """From the call to available."""
+    image_id = scene.raw('disk')
+    with (
+        scene.volumes() as volumes,
+        screen.step('raw from the file store through the API'),
+    ):
+        found = in_turns(
+            scene.rounds.large,
+            cow=lambda _round: volumes.create('cow', image_id, 'stream'),
+            upstream=lambda _round: volumes.create('upstream', image_id),
+        )
+    yield compared('stream_vs_upstream', found['cow'], found['upstream'])
+
+
+def alone(scene: Scene) -> Iterator[Measured]:
+    """The copy alone, against what a shell would do."""
+    image_id = scene.raw('disk')
+    with screen.step('the same copy alone, and by curl and rbd import'):
+        found = scene.program(
+            'copies',
+            what='stream',
+            image_id=image_id,
+            content=str(scene.disks.raw),
+            rounds=scene.rounds.copies,
+        )
+    theirs = found['import']
+    yield compared('stream_vs_import', found['verified'], theirs)
+    yield compared('stream_noverify_vs_import', found['unverified'], theirs)
+
+
+def sparse(scene: Scene) -> Iterator[Measured]:
+    """From cluster to cluster, most of it holes."""
+    with screen.step('10 GiB with 100 MiB of data from another cluster'):
+        found = scene.program(
+            'copies', what='sparse', rounds=scene.rounds.large
+        )
+    yield compared(
+        'sparse_vs_import',
+        found['librbd'],
+        found['export'],
+        theirs_is='rbd export | rbd import',
+    )

@@ -1,0 +1,91 @@
+# Licensed under the Apache License, Version 2.0 (the "License"); you may
+# not use this file except in compliance with the License. You may obtain
+# a copy of the License at
+#
+#      http://www.apache.org/licenses/LICENSE-2.0
+#
+# Unless required by applicable law or agreed to in writing, software
+# distributed under the License is distributed on an "AS IS" BASIS, WITHOUT
+# WARRANTIES OR CONDITIONS OF ANY KIND, either express or implied. See the
+# License for the specific language governing permissions and limitations
+# under the License.
+
+"""Runs `in_driver`: clones in the drivers alone, without the API."""
+
+import json
+import os
+import statistics
+import subprocess
+import sys
+from typing import Any
+
+from demo import cases
+from sandbox.cloud import Cloud
+from sandbox.stack import Stack
+
+ALONE = 'driver alone'
+
+
+def measure(
+    stack: Stack, cloud: Cloud, images: list[cases.Image], rounds: int
+) -> list[cases.Row]:
+    """Of each image by our driver, of raw ones by upstream's too."""
+    told = [
+        _case(stack, cloud, image, driver)
+        for image in images
+        for driver in cases.POOLS
+        if driver == 'cow' or image.disk_format == 'raw'
+    ]
+    seconds = run(stack, told, rounds)
+    return [
+        cases.Row(
+            case['driver'],
+            case['place'],
+            ALONE,
+            round(statistics.median(seconds[case['name']]), 4),
+            'clone' if case['place'].startswith('raw') else 'clone-base',
+        )
+        for case in told
+    ]
+
+
+def run(
+    stack: Stack, told: list[dict[str, Any]], rounds: int
+) -> dict[str, list[float]]:
+    """The seconds of each case, by its name."""
+    conf = stack.folder / 'cinder' / 'cinder.conf'
+    done = subprocess.run(
+        [sys.executable, '-W', 'ignore', '-m', 'demo.in_driver']
+        + [str(conf), json.dumps(told), str(rounds)],
+        env=os.environ | stack.env(),
+        capture_output=True,
+        text=True,
+        check=False,
+    )
+    if done.returncode:
+        raise SystemExit(f'demo.in_driver failed:\n{done.stderr}')
+    seconds: dict[str, list[float]] = json.loads(done.stdout)
+    return seconds
+
+
+def _case(
+    stack: Stack, cloud: Cloud, image: cases.Image, driver: str
+) -> dict[str, Any]:
+    fsid = stack.clusters[0].fsid
+    shown = cloud.connection.image.get_image(image.image_id)
+    return {
+        'name': f'{driver} {image.place}',
+        'place': image.place,
+        'driver': driver,
+        'location': f'rbd://{fsid}/images/{image.image_id}/snap',
+        'image_meta': {
+            'id': image.image_id,
+            'status': 'active',
+            'disk_format': image.disk_format,
+            'container_format': 'bare',
+            'size': shown.size,
+            'os_hash_algo': shown.hash_algo,
+            'os_hash_value': shown.hash_value,
+            'properties': {},
+        },
+    }
