@@ -56,12 +56,15 @@ class Rounds:
     copies: int
     large: int
     herds: int
+    #: Volumes of one burst through the API, and in one process.
+    through_api: int
+    in_process: int
     #: The clones of one base end when this is over.
     crowd_seconds: float
 
 
-QUICK = Rounds(9, 2, 3, 2, 1, 1, 45)
-FULL = Rounds(25, 5, 9, 7, 5, 3, 600)
+QUICK = Rounds(5, 1, 2, 1, 1, 1, 20, 40, 15)
+FULL = Rounds(25, 5, 9, 7, 3, 3, 50, 100, 600)
 
 
 class Scene:

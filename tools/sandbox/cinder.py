@@ -170,6 +170,10 @@ class Cinder:
                 },
             )
 
+    def scheduler_pid(self) -> int:
+        """The process of the scheduler."""
+        return self._processes.pid(SCHEDULER)
+
     def volume_pids(self) -> dict[str, int]:
         """The process of each backend, as far as the log tells."""
         log = self._processes.log_file(VOLUME).read_text(errors='replace')

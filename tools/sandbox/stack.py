@@ -194,6 +194,10 @@ class Stack:
         """The process of each backend."""
         return self._cinder.volume_pids()
 
+    def cinder_scheduler_pid(self) -> int:
+        """The process of the scheduler."""
+        return self._cinder.scheduler_pid()
+
     def restart_cinder_volume(
         self,
         extra_config: str = '',
