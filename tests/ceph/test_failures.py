@@ -69,7 +69,8 @@ def test_failed_clone_names_what_failed(either_lab):
     image = either_lab.image(CONTENT)
     backend = either_lab.backend()
     verdict = backend.cloneable(image)
-    either_lab.sweep()  # the image goes between the verdict and the clone
+    # The image goes between the verdict and the clone.
+    either_lab.remove(image.image_id, pool='images')
 
     with pytest.raises(errors.StorageError) as caught:
         work.run(
