@@ -63,12 +63,13 @@ _STORAGE = (
     *_UNREACHABLE,
     *_FULL,
 )
+#: In lower case: the loader writes it so, and glibc with a capital.
 _MEMORY = (
-    'Cannot allocate memory',
+    'cannot allocate memory',
     'bad_alloc',
     'failed to allocate',
     'pthread_create',
-    'Resource temporarily unavailable',
+    'resource temporarily unavailable',
 )
 
 
@@ -199,7 +200,8 @@ def _failure(
             f'it took {limits.cpu_seconds} s of CPU time, or the host ran out'
             f' of memory',
         )
-    if code < 0 or any(words in (exc.stderr or '') for words in _MEMORY):
+    said = (exc.stderr or '').lower()
+    if code < 0 or any(words in said for words in _MEMORY):
         return _too_big(image, limits, code, reason)
     if any(words in reason for words in _STORAGE):
         return _storage_error(f'{command} image {image.image_id}', reason)

@@ -180,6 +180,7 @@ def test_it_runs_under_the_limits(fake):
         ('kill -ABRT $$', 'cow_convert_memory_bytes'),
         ('kill -SEGV $$', 'cow_convert_memory_bytes'),
         ('echo "x: Cannot allocate memory" >&2; exit 1', 'memory_bytes'),
+        ('echo "x: cannot allocate memory" >&2; exit 127', 'memory_bytes'),
     ],
 )
 def test_a_limit_that_is_exceeded_names_the_option(fake, act, option):
