@@ -60,7 +60,7 @@ def herd(scene: Scene) -> Iterator[Measured]:
             return volumes.create(driver, image_id, count=AT_ONCE)
 
     def one(_round: int) -> dict[str, float]:
-        with scene.uploaded(scene.disks.qcow2(), 'disk', 'qcow2') as image_id:
+        with scene.uploaded(scene.disks.qcow2(), 'ceph', 'qcow2') as image_id:
             found = in_turns(
                 1,
                 cow=lambda _: together('cow', image_id),

@@ -116,8 +116,8 @@ KEYS = {
         Key(
             'herd10_vs_upstream',
             0.08,
-            'ten volumes at once of a new qcow2 image in a file store, until'
-            ' the last is available',
+            'ten volumes at once of a new qcow2 image in the same cluster,'
+            ' until the last is available',
             UPSTREAM,
         ),
         Key(

@@ -12,7 +12,6 @@
 """What our driver takes beside time."""
 
 from collections.abc import Iterator
-import time
 
 from benchmarks import screen
 from benchmarks.errors import BenchmarkError
@@ -22,7 +21,6 @@ from demo import cases
 from demo import watch
 
 AT_ONCE = 10
-IDLE_SECONDS = 0.3
 
 
 def taken(scene: Scene) -> Iterator[Measured]:
@@ -56,21 +54,19 @@ def _clones(scene: Scene) -> cases.Row:
 
 
 def _watched(scene: Scene, image_id: str, method: str) -> watch.Taken:
-    """By one volume. The service's $TMPDIR is below the sandbox's folder."""
+    """By one volume. All services share a $TMPDIR in the sandbox's folder."""
     temp = (scene.stack.folder / 'tmp').resolve()
     pid = scene.stack.cinder_volume_pids()['cow']
     with (
         scene.volumes() as volumes,
         screen.step(f'memory and temporary files of: {method}'),
     ):
-        with watch.watched(temp, pid) as before:
-            time.sleep(IDLE_SECONDS)  # caches of entry points are there
         with (
-            watch.watched(temp, pid) as elsewhere,
+            watch.watched(temp, pid, others=True) as elsewhere,
             watch.watched(scene.stack.conversion_dir, pid) as found,
         ):
             volumes.create('cow', image_id, method)
-        found.temp_bytes += elsewhere.temp_bytes - before.temp_bytes
+        found.temp_bytes += elsewhere.temp_bytes
         if method == 'stream':
             volumes.require_equal(scene.disks.raw)
     return found

@@ -22,6 +22,7 @@ import contextlib
 from dataclasses import dataclass
 import time
 
+from oslo_concurrency import lockutils
 from oslo_log import log as logging
 import tenacity
 
@@ -43,7 +44,7 @@ LOG = logging.getLogger(__name__)
 MOST_FAILURES = 2
 #: Of these another try makes nothing better.
 FINAL = (errors.ImageUnacceptable,)
-#: Seconds between two looks: not all at the same time.
+#: Seconds between two looks: not all hosts at the same time.
 LOOKS = tenacity.wait_random(0.1, 0.4)
 
 
@@ -109,7 +110,9 @@ class Bases:
             wait=LOOKS,
             before_sleep=_TellOnce(image),
         )
-        ensured = looks(look)
+        # One of each process looks; the others wait for it without a look.
+        with lockutils.lock(f'cinder-cow {self.name(image)}'):
+            ensured = looks(look)
         assert ensured is not None
         return ensured
 

@@ -30,14 +30,23 @@ class Taken:
 
 
 @contextlib.contextmanager
-def watched(folder: pathlib.Path, pid: int) -> Iterator[Taken]:
-    """Files below the folder and memory of the process, in the meantime."""
+def watched(
+    folder: pathlib.Path, pid: int, others: bool = False
+) -> Iterator[Taken]:
+    """Files below the folder and memory of the process, in the meantime.
+
+    :param others: whether other processes write there too: only what this
+        one has open counts then.
+    """
     taken = Taken()
     ended = threading.Event()
 
     def look() -> None:
         while not ended.wait(PERIOD_SECONDS):
-            taken.temp_bytes = max(taken.temp_bytes, _bytes_below(folder))
+            found = (
+                _bytes_open(pid, folder) if others else _bytes_below(folder)
+            )
+            taken.temp_bytes = max(taken.temp_bytes, found)
 
     before = _resident(pid, 'VmRSS')
     # Writing 5 resets the peak: proc(5), clear_refs.
@@ -57,6 +66,15 @@ def _bytes_below(folder: pathlib.Path) -> int:
     for path in folder.rglob('*'):
         with contextlib.suppress(OSError):  # gone in the meantime
             total += path.stat().st_size if path.is_file() else 0
+    return total
+
+
+def _bytes_open(pid: int, folder: pathlib.Path) -> int:
+    total = 0
+    for descriptor in pathlib.Path(f'/proc/{pid}/fd').iterdir():
+        with contextlib.suppress(OSError):  # closed in the meantime
+            if descriptor.resolve().is_relative_to(folder):
+                total += descriptor.stat().st_size
     return total
 
 
