@@ -26,8 +26,9 @@ from cinder_cow.turns import Turns
 from tests.fakes.bases import MemoryBases
 from tests.fakes.source import MemorySource
 
-FILE = b'QFI-' * 1024
 DISK = b'disk' * 2048
+#: With the disk's size where a qcow2 has it.
+FILE = b'QFI-' * 6 + len(DISK).to_bytes(8, 'big') + b'QFI-' * 1016
 ROOM = len(DISK)
 NAME = 'cow-base-x'
 SCRATCH = 'cow-scratch-x'
@@ -229,6 +230,17 @@ def test_disk_that_does_not_fit_is_not_converted(
 
     assert error.image_bytes == len(DISK)
     assert converter.read is None
+
+
+def test_qemu_is_asked_for_the_size_of_other_formats(
+    store, converter, foreign
+):
+    vmdk = dataclasses.replace(foreign, disk_format='vmdk')
+    converter.virtual_size = lambda _image, source: len(DISK) + 1
+
+    error = fails(errors.ImageTooBig, store, converter, vmdk)
+
+    assert error.image_bytes == len(DISK) + 1
 
 
 @pytest.mark.parametrize('kind', ['foreign', 'in_place'])

@@ -272,7 +272,13 @@ def test_a_hostile_virtual_size_costs_nothing(make, size):
     content[24:32] = struct.pack('>Q', size)
     found = Content(content)
     safety.require_safe(image('qcow2'), found)
+    assert safety.disk_bytes(image('qcow2'), found) == size
     assert found.read_bytes < 4 * MIB
+
+
+def test_only_qemu_knows_the_size_of_other_formats(make):
+    found = Content(make('vmdk'))
+    assert safety.disk_bytes(image('vmdk'), found) is None
 
 
 def test_a_failure_of_the_storage_is_passed_on():
