@@ -32,10 +32,10 @@ from cinder_cow import errors
 from cinder_cow import naming
 from cinder_cow import safety
 from cinder_cow import verdict as rules
-from cinder_cow.backends.base import Done
-from cinder_cow.backends.base import VolumeWriter
 from cinder_cow.backends.bases import BaseStore
 from cinder_cow.backends.bases import Lease
+from cinder_cow.backends.writer import Done
+from cinder_cow.backends.writer import VolumeWriter
 from cinder_cow.convert import Converter
 from cinder_cow.fill import Destination
 from cinder_cow.fill import Filled

@@ -25,7 +25,7 @@ import tenacity
 
 from cinder_cow import copying
 from cinder_cow import errors
-from cinder_cow.backends.base import VolumeWriter
+from cinder_cow.backends.writer import VolumeWriter
 from cinder_cow.checks import Checks
 from cinder_cow.checks import Verifier
 from cinder_cow.model import ImageInfo

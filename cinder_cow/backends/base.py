@@ -21,23 +21,17 @@ All methods block; they may be called from several threads at once.
 """
 
 import abc
-from collections.abc import Callable
 from collections.abc import Iterable
 from dataclasses import dataclass
-import types
-from typing import TYPE_CHECKING
-from typing import Self
 
-from cinder_cow import native
+from cinder_cow.backends.bases import BaseStore
+from cinder_cow.backends.writer import VolumeWriter
 from cinder_cow.model import ImageInfo
 from cinder_cow.model import Refusal
 from cinder_cow.model import RefusalCode
 from cinder_cow.model import Snapshot
 from cinder_cow.model import SnapshotRef
 from cinder_cow.model import Verdict
-
-if TYPE_CHECKING:
-    from cinder_cow.backends.bases import BaseStore
 
 
 @dataclass(frozen=True, slots=True)
@@ -80,71 +74,6 @@ class Finding:
     def __str__(self) -> str:
         text = f'{self.question}: {self.answer}'
         return f'{text}. {self.remedy}' if self.remedy else text
-
-
-#: Told once of what was started: None when it is done, else why it failed.
-Done = Callable[[BaseException | None], None]
-
-
-class VolumeWriter(abc.ABC):
-    """An open volume that is being filled. A context manager: it closes.
-
-    The position is an argument, never a cursor. What is started may finish in
-    any order. A range that is never written reads as zeros in a new volume.
-    """
-
-    @property
-    @abc.abstractmethod
-    def block_bytes(self) -> int:
-        """What writes are best aligned to, and no longer than."""
-
-    @abc.abstractmethod
-    def start_write(self, offset: int, data: bytes, done: Done) -> None:
-        """Begin to write ``data`` at ``offset`` bytes; it is kept till done.
-
-        :param done: is called exactly once, in any thread, also before this
-            returns; not when this raises. It must not wait.
-        """
-
-    @abc.abstractmethod
-    def start_zero(self, offset: int, length: int, done: Done) -> None:
-        """Begin to make ``length`` bytes at ``offset`` read as zeros."""
-
-    @abc.abstractmethod
-    def flush(self) -> None:
-        """Return when all that is done is safe in the cluster.
-
-        :raises StorageError: when any of it is not.
-        """
-
-    @abc.abstractmethod
-    def close(self) -> None:
-        """Let go of the volume. Does not flush. May be called twice."""
-
-    def write_at(self, offset: int, data: bytes) -> None:
-        """Write all of ``data`` at ``offset`` bytes, and wait for it.
-
-        :raises StorageError: when it is not written.
-        """
-        _wait_for(lambda done: self.start_write(offset, data, done))
-
-    def zero_at(self, offset: int, length: int) -> None:
-        """Make ``length`` bytes at ``offset`` read as zeros, and wait.
-
-        :raises StorageError: when they do not.
-        """
-        _wait_for(lambda done: self.start_zero(offset, length, done))
-
-    def __enter__(self) -> Self:
-        return self
-
-    def __exit__(
-        self,
-        exc_type: type[BaseException] | None,
-        exc: BaseException | None,
-        traceback: types.TracebackType | None,
-    ) -> None:
-        self.close()
 
 
 class ImageBackend(abc.ABC):
@@ -211,7 +140,7 @@ class ImageBackend(abc.ABC):
     def remove(self, volume_name: str) -> None:
         """Remove the volume. Fine when there is none."""
 
-    def bases(self) -> 'BaseStore | None':
+    def bases(self) -> BaseStore | None:
         """Where base images are kept. Optional: None where there are none."""
         return None
 
@@ -221,22 +150,6 @@ class ImageBackend(abc.ABC):
         :raises StorageError: when the storage cannot be asked.
         """
         return []
-
-
-@native.in_thread
-def _wait_for(start: Callable[[Done], None]) -> None:
-    finished = native.event()
-    failures: list[BaseException] = []
-
-    def done(failure: BaseException | None) -> None:
-        if failure is not None:
-            failures.append(failure)
-        finished.set()
-
-    start(done)
-    finished.wait()
-    if failures:
-        raise failures[0]
 
 
 def parent_of(image_info: ImageInfo, verdict: Verdict) -> Snapshot:

@@ -25,7 +25,7 @@ from dataclasses import dataclass
 import types
 from typing import Self
 
-from cinder_cow.backends.base import VolumeWriter
+from cinder_cow.backends.writer import VolumeWriter
 from cinder_cow.model import Base
 from cinder_cow.model import ImageInfo
 from cinder_cow.model import Story

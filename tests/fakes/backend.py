@@ -14,6 +14,7 @@
 from cinder_cow import errors
 from cinder_cow import verdict as rules
 from cinder_cow.backends import base
+from cinder_cow.backends.writer import VolumeWriter
 from cinder_cow.model import Absence
 from cinder_cow.model import Site
 from cinder_cow.model import Snapshot
@@ -21,7 +22,7 @@ from cinder_cow.model import Snapshot
 STRIPE_UNIT = 4 * 2**20
 
 
-class MemoryWriter(base.VolumeWriter):
+class MemoryWriter(VolumeWriter):
     def __init__(self, content):
         self._content = content
 

@@ -17,11 +17,12 @@ import contextlib
 import rbd
 
 from cinder_cow import native
-from cinder_cow.backends import base
 from cinder_cow.backends.rbd import failures
+from cinder_cow.backends.writer import Done
+from cinder_cow.backends.writer import VolumeWriter
 
 
-class RbdWriter(base.VolumeWriter):
+class RbdWriter(VolumeWriter):
     """One open RBD image. Several threads may write to it at once."""
 
     def __init__(
@@ -42,12 +43,12 @@ class RbdWriter(base.VolumeWriter):
     def block_bytes(self) -> int:
         return self._object_bytes
 
-    def start_write(self, offset: int, data: bytes, done: base.Done) -> None:
+    def start_write(self, offset: int, data: bytes, done: Done) -> None:
         action = f'write to {self._path}'
         with failures.mapped(action):
             self._image.aio_write(data, offset, _teller(action, done, data))
 
-    def start_zero(self, offset: int, length: int, done: base.Done) -> None:
+    def start_zero(self, offset: int, length: int, done: Done) -> None:
         action = f'write zeros to {self._path}'
         with failures.mapped(action):
             self._image.aio_write_zeroes(offset, length, _teller(action, done))
@@ -64,7 +65,7 @@ class RbdWriter(base.VolumeWriter):
 
 
 def _teller(
-    action: str, done: base.Done, kept: bytes | None = None
+    action: str, done: Done, kept: bytes | None = None
 ) -> Callable[[rbd.Completion], None]:
     """A callback for librbd. It runs in a thread of librbd.
 

@@ -1,0 +1,100 @@
+# Licensed under the Apache License, Version 2.0 (the "License"); you may
+# not use this file except in compliance with the License. You may obtain
+# a copy of the License at
+#
+#      http://www.apache.org/licenses/LICENSE-2.0
+#
+# Unless required by applicable law or agreed to in writing, software
+# distributed under the License is distributed on an "AS IS" BASIS, WITHOUT
+# WARRANTIES OR CONDITIONS OF ANY KIND, either express or implied. See the
+# License for the specific language governing permissions and limitations
+# under the License.
+
+"""What fills an open volume, whatever storage it is in."""
+
+import abc
+from collections.abc import Callable
+import types
+from typing import Self
+
+from cinder_cow import native
+
+#: Told once of what was started: None when it is done, else why it failed.
+Done = Callable[[BaseException | None], None]
+
+
+class VolumeWriter(abc.ABC):
+    """An open volume that is being filled. A context manager: it closes.
+
+    The position is an argument, never a cursor. What is started may finish in
+    any order. A range that is never written reads as zeros in a new volume.
+    """
+
+    @property
+    @abc.abstractmethod
+    def block_bytes(self) -> int:
+        """What writes are best aligned to, and no longer than."""
+
+    @abc.abstractmethod
+    def start_write(self, offset: int, data: bytes, done: Done) -> None:
+        """Begin to write ``data`` at ``offset`` bytes; it is kept till done.
+
+        :param done: is called exactly once, in any thread, also before this
+            returns; not when this raises. It must not wait.
+        """
+
+    @abc.abstractmethod
+    def start_zero(self, offset: int, length: int, done: Done) -> None:
+        """Begin to make ``length`` bytes at ``offset`` read as zeros."""
+
+    @abc.abstractmethod
+    def flush(self) -> None:
+        """Return when all that is done is safe in the cluster.
+
+        :raises StorageError: when any of it is not.
+        """
+
+    @abc.abstractmethod
+    def close(self) -> None:
+        """Let go of the volume. Does not flush. May be called twice."""
+
+    def write_at(self, offset: int, data: bytes) -> None:
+        """Write all of ``data`` at ``offset`` bytes, and wait for it.
+
+        :raises StorageError: when it is not written.
+        """
+        _wait_for(lambda done: self.start_write(offset, data, done))
+
+    def zero_at(self, offset: int, length: int) -> None:
+        """Make ``length`` bytes at ``offset`` read as zeros, and wait.
+
+        :raises StorageError: when they do not.
+        """
+        _wait_for(lambda done: self.start_zero(offset, length, done))
+
+    def __enter__(self) -> Self:
+        return self
+
+    def __exit__(
+        self,
+        exc_type: type[BaseException] | None,
+        exc: BaseException | None,
+        traceback: types.TracebackType | None,
+    ) -> None:
+        self.close()
+
+
+@native.in_thread
+def _wait_for(start: Callable[[Done], None]) -> None:
+    finished = native.event()
+    failures: list[BaseException] = []
+
+    def done(failure: BaseException | None) -> None:
+        if failure is not None:
+            failures.append(failure)
+        finished.set()
+
+    start(done)
+    finished.wait()
+    if failures:
+        raise failures[0]
