@@ -63,7 +63,7 @@ class Rounds:
     crowd_seconds: float
 
 
-QUICK = Rounds(5, 1, 2, 1, 1, 1, 16, 30, 4)
+QUICK = Rounds(5, 1, 1, 1, 1, 1, 10, 16, 4)
 FULL = Rounds(25, 5, 9, 7, 3, 3, 50, 100, 600)
 
 
