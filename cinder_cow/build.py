@@ -139,6 +139,7 @@ class Maker:
         if not self._store.borrow(image, scratch):
             into = self._new(scratch, image.size_bytes)
             filled = self._fill(image, request, into, lease)
+        lease.keep(self._settings.convert_seconds)
         virtual_bytes = self._examine(image, scratch)
         if virtual_bytes > volume_bytes:
             raise errors.ImageTooBig(

@@ -26,6 +26,7 @@ import types
 from typing import Self
 
 from cinder_cow.backends.writer import VolumeWriter
+from cinder_cow.closing import Closing
 from cinder_cow.model import Base
 from cinder_cow.model import ImageInfo
 from cinder_cow.model import Story
@@ -107,7 +108,7 @@ class Lease(abc.ABC):
         self.release()
 
 
-class Readable(abc.ABC):
+class Readable(Closing):
     """Something in the storage that is open to be read. It closes itself."""
 
     @property
@@ -125,17 +126,6 @@ class Readable(abc.ABC):
     @abc.abstractmethod
     def close(self) -> None:
         """Let go of it. May be called twice."""
-
-    def __enter__(self) -> Self:
-        return self
-
-    def __exit__(
-        self,
-        exc_type: type[BaseException] | None,
-        exc: BaseException | None,
-        traceback: types.TracebackType | None,
-    ) -> None:
-        self.close()
 
 
 class BaseStore(abc.ABC):

@@ -14,16 +14,15 @@
 
 import abc
 from collections.abc import Callable
-import types
-from typing import Self
 
 from cinder_cow import native
+from cinder_cow.closing import Closing
 
 #: Told once of what was started: None when it is done, else why it failed.
 Done = Callable[[BaseException | None], None]
 
 
-class VolumeWriter(abc.ABC):
+class VolumeWriter(Closing):
     """An open volume that is being filled. A context manager: it closes.
 
     The position is an argument, never a cursor. What is started may finish in
@@ -71,17 +70,6 @@ class VolumeWriter(abc.ABC):
         :raises StorageError: when they do not.
         """
         _wait_for(lambda done: self.start_zero(offset, length, done))
-
-    def __enter__(self) -> Self:
-        return self
-
-    def __exit__(
-        self,
-        exc_type: type[BaseException] | None,
-        exc: BaseException | None,
-        traceback: types.TracebackType | None,
-    ) -> None:
-        self.close()
 
 
 @native.in_thread

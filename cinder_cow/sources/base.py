@@ -16,11 +16,10 @@ from collections.abc import Callable
 from collections.abc import Iterable
 from collections.abc import Iterator
 from dataclasses import dataclass
-import types
 from typing import Any
-from typing import Self
 
 from cinder_cow.backends import base as backends
+from cinder_cow.closing import Closing
 from cinder_cow.copying.extents import Extent
 from cinder_cow.model import ImageInfo
 from cinder_cow.model import Refusal
@@ -43,7 +42,7 @@ class Settings:
     stall_seconds: int = 60
 
 
-class Reading(abc.ABC):
+class Reading(Closing):
     """An image that is open to be read. A context manager: it closes."""
 
     def __init__(self, source: str) -> None:
@@ -52,17 +51,6 @@ class Reading(abc.ABC):
     @abc.abstractmethod
     def close(self) -> None:
         """Let go of it. Nothing is read from it any more."""
-
-    def __enter__(self) -> Self:
-        return self
-
-    def __exit__(
-        self,
-        exc_type: type[BaseException] | None,
-        exc: BaseException | None,
-        traceback: types.TracebackType | None,
-    ) -> None:
-        self.close()
 
 
 class StreamReading(Reading):

@@ -39,6 +39,7 @@ DOORS = {
 PURE = (
     'model.py',
     'errors.py',
+    'closing.py',
     'location.py',
     'verdict.py',
     'naming.py',
@@ -61,7 +62,7 @@ FLOORS = (
     ('plan.py', 'plugins.py'),
     ('verdict.py',),
     ('copying/', 'naming.py'),
-    ('location.py', 'native.py', 'opts.py'),
+    ('location.py', 'native.py', 'opts.py', 'closing.py'),
     ('model.py', 'errors.py', '__init__.py'),
 )
 
