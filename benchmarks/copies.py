@@ -33,7 +33,6 @@ import rbd
 from benchmarks import programs
 from benchmarks.errors import BenchmarkError
 from benchmarks.statistics import in_turns
-from cinder_cow import fill
 from cinder_cow.backends import base as backends
 from cinder_cow.backends.rbd import RbdBackend
 from cinder_cow.model import ImageInfo
@@ -42,7 +41,8 @@ from cinder_cow.sources.base import ImageSource
 from cinder_cow.sources.base import Settings
 from cinder_cow.sources.glance import GlanceSource
 from cinder_cow.sources.rbd import RbdSource
-from cinder_cow.turns import Turns
+from cinder_cow.transfer import copier
+from cinder_cow.transfer.limiter import Turns
 from demo import cases
 from demo import space
 from sandbox.ceph import Cluster
@@ -162,14 +162,14 @@ class Copies:
         glance: Callable[[], Any] = lambda: None,
     ) -> float:
         """Seconds of our copy."""
-        filler = fill.Filler(fill.Settings(retries=0), [source], Turns(1))
+        filler = copier.Filler(copier.Settings(retries=0), [source], Turns(1))
         volume_id = str(uuid.uuid4())
         name = f'volume-{volume_id}'
-        destination = fill.Destination(
+        destination = copier.Destination(
             lambda: self._backend.open(name, size_bytes), size_bytes, True
         )
         began = time.perf_counter()
-        filled = filler.fill(image, fill.Request(glance), destination)
+        filled = filler.fill(image, copier.Request(glance), destination)
         seconds = time.perf_counter() - began
         if filled.verification is not expected:
             raise BenchmarkError(f'not {expected}: {filled}')

@@ -23,8 +23,8 @@ import time
 from typing import Any
 
 from benchmarks import programs
-from cinder_cow import naming
 from cinder_cow.backends import base as backends
+from cinder_cow.backends import base_names
 from cinder_cow.backends.rbd import RbdBackend
 from cinder_cow.model import Base
 from cinder_cow.model import ImageInfo
@@ -96,7 +96,7 @@ def _crowd(
 
 def _base(backend: RbdBackend) -> Base:
     store = backend.bases()
-    name = naming.base_name(IMAGE)
+    name = base_names.base_name(IMAGE)
     with store.create(name, IMAGE.size_bytes) as writer:
         writer.write_at(0, b'base' * MIB)
         writer.flush()

@@ -20,24 +20,24 @@ from cinder.volume.drivers import rbd
 from oslo_config import cfg
 
 from cinder_cow import backends
-from cinder_cow import bases
 from cinder_cow import errors
 from cinder_cow import execute
 from cinder_cow import opts
-from cinder_cow import plan
-from cinder_cow import qemu
+from cinder_cow import wiring
 from cinder_cow.backends.base import ImageBackend
-from cinder_cow.fill import Filler
-from cinder_cow.host import failures
-from cinder_cow.host import housekeeping
-from cinder_cow.host import parts
-from cinder_cow.host import records
-from cinder_cow.host import selftest
-from cinder_cow.host import terms
+from cinder_cow.base_images import ensure
+from cinder_cow.cinder_adapter import failures
+from cinder_cow.cinder_adapter import glance_selftest
+from cinder_cow.cinder_adapter import image_info
+from cinder_cow.cinder_adapter import periodic_sweep
+from cinder_cow.cinder_adapter import records
+from cinder_cow.conversion import qemu_img
 from cinder_cow.model import ImageInfo
 from cinder_cow.model import Method
 from cinder_cow.model import Verdict
-from cinder_cow.turns import Turns
+from cinder_cow.planning import plan
+from cinder_cow.transfer.copier import Filler
+from cinder_cow.transfer.limiter import Turns
 
 cfg.CONF.register_opts(opts.OPTS, group=configuration.SHARED_CONF_GROUP)
 
@@ -85,13 +85,13 @@ class CowRBDDriver(rbd.RBDDriver):
         try:
             backend = self._backend()
             self._filler()
-            finding, examples = selftest.glance_finding()
+            finding, examples = glance_selftest.glance_finding()
             records.finding(finding)
-            for finding in [*backend.findings(examples), qemu.finding()]:
+            for finding in [*backend.findings(examples), qemu_img.finding()]:
                 records.finding(finding)
-            housekeeping.start(
+            periodic_sweep.start(
                 self.configuration.cow_base_sweep_seconds,
-                terms.base_limits(self.configuration),
+                image_info.base_limits(self.configuration),
                 self._backend,
             )
         except errors.CowError as exc:
@@ -111,13 +111,13 @@ class CowRBDDriver(rbd.RBDDriver):
         with failures.translated(context, volume):
             work = self._work(
                 volume,
-                terms.image_info(image_meta, image_location),
-                terms.request(context, volume, image_meta, image_service),
+                image_info.image_info(image_meta, image_location),
+                image_info.request(context, volume, image_meta, image_service),
                 finish,
             )
             verdict = work.backend.cloneable(work.image)
             records.warn(volume, work.image, verdict)
-            facts = bases.facts(work.bases, work.image, verdict)
+            facts = ensure.facts(work.bases, work.image, verdict)
             chosen = plan.choose(work.image, work.target, verdict, facts)
             result = execute.run(chosen, work)
         records.report(result.lasting(time.monotonic() - started))
@@ -131,10 +131,10 @@ class CowRBDDriver(rbd.RBDDriver):
         # With disable_sparse the volume holds old data: it is reimaged. Else
         # it is a new one that clone_image has left to Cinder's own way.
         image_meta = image_service.show(context, image_id)
-        image = terms.image_info(
+        image = image_info.image_info(
             image_meta, image_service.get_location(context, image_id)
         )
-        if not disable_sparse or not terms.is_plain(volume, image):
+        if not disable_sparse or not image_info.is_plain(volume, image):
             more = {'disable_sparse': True} if disable_sparse else {}
             super().copy_image_to_volume(
                 context, volume, image_service, image_id, **more
@@ -145,7 +145,7 @@ class CowRBDDriver(rbd.RBDDriver):
             work = self._work(
                 volume,
                 image,
-                terms.request(context, volume, image_meta, image_service),
+                image_info.request(context, volume, image_meta, image_service),
             )
             result = execute.overwrite(work)
         records.report(result.lasting(time.monotonic() - started))
@@ -170,20 +170,22 @@ class CowRBDDriver(rbd.RBDDriver):
         backend, filler = self._backend(), self._filler()
         return execute.Work(
             image,
-            terms.target(volume),
+            image_info.target(volume),
             backend,
             finish,
             filler,
             request,
-            parts.bases(self.configuration, backend, filler),
+            wiring.bases(self.configuration, backend, filler),
         )
 
     def _backend(self) -> ImageBackend:
         return backends.load(self.configuration.cow_backend, self._settings())
 
     def _filler(self) -> Filler:
-        return parts.filler(self.configuration, self._settings(), self._turns)
+        return wiring.filler(self.configuration, self._settings(), self._turns)
 
     def _settings(self):
         # Cinder may have failed over to another cluster.
-        return terms.settings(self.configuration, self._get_config_tuple())
+        return image_info.settings(
+            self.configuration, self._get_config_tuple()
+        )

@@ -25,13 +25,8 @@ from oslo_log import log as logging
 
 from cinder_cow import errors
 from cinder_cow.backends.base import ImageBackend
-from cinder_cow.bases import Bases
-from cinder_cow.bases import Ensured
-from cinder_cow.fill import Destination
-from cinder_cow.fill import Filled
-from cinder_cow.fill import Filler
-from cinder_cow.fill import Request
-from cinder_cow.fill import opener
+from cinder_cow.base_images.ensure import Bases
+from cinder_cow.base_images.ensure import Ensured
 from cinder_cow.model import BuildBase
 from cinder_cow.model import Clone
 from cinder_cow.model import CloneBase
@@ -44,6 +39,11 @@ from cinder_cow.model import Result
 from cinder_cow.model import Stream
 from cinder_cow.model import Target
 from cinder_cow.model import Verification
+from cinder_cow.transfer.copier import Destination
+from cinder_cow.transfer.copier import Filled
+from cinder_cow.transfer.copier import Filler
+from cinder_cow.transfer.copier import Request
+from cinder_cow.transfer.copier import opener
 
 LOG = logging.getLogger(__name__)
 

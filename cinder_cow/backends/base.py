@@ -24,7 +24,7 @@ import abc
 from collections.abc import Iterable
 from dataclasses import dataclass
 
-from cinder_cow.backends.bases import BaseStore
+from cinder_cow.backends.base_store import BaseStore
 from cinder_cow.backends.writer import VolumeWriter
 from cinder_cow.model import ImageInfo
 from cinder_cow.model import Refusal

@@ -13,8 +13,8 @@
 
 It knows neither Glance nor Ceph nor Cinder. :func:`copy_stream` takes chunks
 as they come, :func:`copy_extents` reads what a source has, in parallel. What
-they are made between is described in :mod:`~cinder_cow.copying.ports`; the
-way of the bytes in :mod:`~cinder_cow.copying.pipeline`.
+they are made between is described in :mod:`~cinder_cow.copying.interfaces`;
+the way of the bytes in :mod:`~cinder_cow.copying.pipeline`.
 
 What is guaranteed:
 
@@ -47,18 +47,18 @@ from cinder_cow.copying.errors import Cancelled
 from cinder_cow.copying.errors import CopyError
 from cinder_cow.copying.errors import Excess
 from cinder_cow.copying.errors import Truncated
+from cinder_cow.copying.extent_copy import copy_extents
 from cinder_cow.copying.extents import Extent
+from cinder_cow.copying.interfaces import Digest
+from cinder_cow.copying.interfaces import Done
+from cinder_cow.copying.interfaces import ExtentSource
+from cinder_cow.copying.interfaces import Inspect
+from cinder_cow.copying.interfaces import Report
+from cinder_cow.copying.interfaces import Sink
 from cinder_cow.copying.model import Copied
 from cinder_cow.copying.model import Progress
 from cinder_cow.copying.model import Terms
-from cinder_cow.copying.ports import Digest
-from cinder_cow.copying.ports import Done
-from cinder_cow.copying.ports import ExtentSource
-from cinder_cow.copying.ports import Inspect
-from cinder_cow.copying.ports import Report
-from cinder_cow.copying.ports import Sink
-from cinder_cow.copying.readers import copy_extents
-from cinder_cow.copying.stream import copy_stream
+from cinder_cow.copying.stream_copy import copy_stream
 
 __all__ = [
     'GRAIN_BYTES',

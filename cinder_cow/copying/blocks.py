@@ -17,7 +17,7 @@ from dataclasses import dataclass
 
 from cinder_cow.copying.errors import Excess
 from cinder_cow.copying.errors import Truncated
-from cinder_cow.copying.ports import Inspect
+from cinder_cow.copying.interfaces import Inspect
 
 #: Zeros are looked for in pieces of this size. It is the least that Ceph
 #: allocates on a hard disk (64 KiB before Pacific), so that finer holes free

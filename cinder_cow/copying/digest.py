@@ -14,10 +14,10 @@
 from collections.abc import Iterator
 
 from cinder_cow.copying.blocks import Piece
-from cinder_cow.copying.crew import Crew
-from cinder_cow.copying.flight import Block
-from cinder_cow.copying.flight import Flight
-from cinder_cow.copying.ports import Digest
+from cinder_cow.copying.copy_state import Block
+from cinder_cow.copying.copy_state import Flight
+from cinder_cow.copying.interfaces import Digest
+from cinder_cow.copying.thread_pool import Crew
 
 #: Zeros are fed from here. A MiB takes sha512 2 ms: the change of threads is
 #: lost in that.

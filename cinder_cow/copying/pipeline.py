@@ -35,20 +35,20 @@ from cinder_cow.copying.blocks import Piece
 from cinder_cow.copying.blocks import sparse
 from cinder_cow.copying.budget import Budget
 from cinder_cow.copying.cancellation import Cancellation
-from cinder_cow.copying.crew import Crew
+from cinder_cow.copying.copy_state import Block
+from cinder_cow.copying.copy_state import Flight
+from cinder_cow.copying.copy_state import Operation
 from cinder_cow.copying.digest import stage
 from cinder_cow.copying.errors import Cancelled
 from cinder_cow.copying.extents import Extent
 from cinder_cow.copying.extents import divided
-from cinder_cow.copying.flight import Block
-from cinder_cow.copying.flight import Flight
-from cinder_cow.copying.flight import Operation
+from cinder_cow.copying.interfaces import Digest
+from cinder_cow.copying.interfaces import Report
+from cinder_cow.copying.interfaces import Sink
 from cinder_cow.copying.model import Copied
 from cinder_cow.copying.model import Progress
 from cinder_cow.copying.model import Terms
-from cinder_cow.copying.ports import Digest
-from cinder_cow.copying.ports import Report
-from cinder_cow.copying.ports import Sink
+from cinder_cow.copying.thread_pool import Crew
 
 
 class Pipeline:

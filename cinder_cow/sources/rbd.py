@@ -22,22 +22,22 @@ import dataclasses
 import rbd
 
 from cinder_cow import errors
-from cinder_cow import location
 from cinder_cow import native
-from cinder_cow import verdict
 from cinder_cow.backends import base as backends
-from cinder_cow.backends.rbd import failures
-from cinder_cow.backends.rbd import lookup
+from cinder_cow.backends.rbd import error_mapping
+from cinder_cow.backends.rbd import snapshots
 from cinder_cow.backends.rbd.connection import Connection
 from cinder_cow.backends.rbd.connection import connected
-from cinder_cow.backends.rbd.images import begun_again_when_lost
-from cinder_cow.backends.rbd.images import site
+from cinder_cow.backends.rbd.pool import begun_again_when_lost
+from cinder_cow.backends.rbd.pool import site
 from cinder_cow.copying.extents import Extent
 from cinder_cow.copying.extents import merged
 from cinder_cow.model import ImageInfo
 from cinder_cow.model import Refusal
 from cinder_cow.model import Snapshot
 from cinder_cow.model import SnapshotRef
+from cinder_cow.planning import location
+from cinder_cow.planning import verdict
 from cinder_cow.sources.base import ExtentReading
 from cinder_cow.sources.base import GlanceAccess
 from cinder_cow.sources.base import ImageSource
@@ -97,7 +97,7 @@ def _find(
             if refusal is not None:
                 refusals.append(refusal)
                 continue
-            found = lookup.look(connection, ref)
+            found = snapshots.look(connection, ref)
             if isinstance(found, Snapshot):
                 opened = _open(stack, connection, ref)
                 return RbdReading(image, opened, stack.pop_all())
@@ -108,7 +108,7 @@ def _find(
 def _open(
     stack: contextlib.ExitStack, connection: Connection, ref: SnapshotRef
 ) -> rbd.Image:
-    stack.enter_context(failures.mapped(f'open {ref}'))
+    stack.enter_context(error_mapping.mapped(f'open {ref}'))
     ioctx = stack.enter_context(connection.pool(ref.pool))
     return stack.enter_context(
         rbd.Image(ioctx, ref.image, snapshot=ref.snapshot, read_only=True)
@@ -168,7 +168,7 @@ class RbdReading(ExtentReading):
     @contextlib.contextmanager
     def _mapped(self) -> Iterator[None]:
         try:
-            with failures.mapped(f'read image {self._image_id}'):
+            with error_mapping.mapped(f'read image {self._image_id}'):
                 yield
         except errors.StorageError as exc:
             raise errors.SourceUnreachable('rbd', self._image_id, exc) from exc

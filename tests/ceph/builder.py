@@ -28,20 +28,20 @@ import subprocess
 import sys
 import threading
 
-from cinder_cow import bases
-from cinder_cow import build
-from cinder_cow import convert
 from cinder_cow import errors
 from cinder_cow import execute
-from cinder_cow import fill
-from cinder_cow import plan
 from cinder_cow.backends import base as backends
 from cinder_cow.backends.rbd import RbdBackend
+from cinder_cow.base_images import builder
+from cinder_cow.base_images import ensure
+from cinder_cow.conversion import convert
 from cinder_cow.model import ImageInfo
 from cinder_cow.model import Target
 from cinder_cow.model import Verdict
+from cinder_cow.planning import plan
 from cinder_cow.sources import base as sources
-from cinder_cow.turns import Turns
+from cinder_cow.transfer import copier
+from cinder_cow.transfer.limiter import Turns
 
 MIB = 2**20
 ROOT = pathlib.Path(__file__).parents[2]
@@ -100,17 +100,17 @@ class Maker:
     def __init__(self, settings, path, **more):
         self.backend = RbdBackend(settings)
         self.source = FileSource(path, settings)
-        self.filler = fill.Filler(fill.Settings(), [self.source], Turns(4))
+        self.filler = copier.Filler(copier.Settings(), [self.source], Turns(4))
         self.store = self.backend.bases()
         self.converter = convert.Converter(
             convert.Limits(
                 seconds=300, cpu_seconds=300, address_space_bytes=4 * 2**30
             )
         )
-        maker = build.Maker(
-            build.Settings(), self.store, self.filler, self.converter
+        maker = builder.Maker(
+            builder.Settings(), self.store, self.filler, self.converter
         )
-        self.bases = bases.Bases(bases.Settings(**more), self.store, maker)
+        self.bases = ensure.Bases(ensure.Settings(**more), self.store, maker)
 
     def make(self, image, name, size_bytes):
         """The Result, of a volume whose image cannot be cloned in place."""
@@ -120,7 +120,7 @@ class Maker:
             self.backend,
             lambda _verified: None,
             self.filler,
-            fill.Request(glance=None),
+            copier.Request(glance=None),
             self.bases,
         )
         verdict = Verdict()
@@ -128,7 +128,7 @@ class Maker:
             image,
             work.target,
             verdict,
-            bases.facts(self.bases, image, verdict),
+            ensure.facts(self.bases, image, verdict),
         )
         return execute.run(chosen, work)
 

@@ -25,11 +25,11 @@ import rados
 import rbd
 
 from cinder_cow import errors
-from cinder_cow import naming
-from cinder_cow.backends.bases import Note
-from cinder_cow.backends.rbd import finished
-from cinder_cow.backends.rbd import notes
-from cinder_cow.backends.rbd import story as stories
+from cinder_cow.backends import base_names
+from cinder_cow.backends.base_store import Note
+from cinder_cow.backends.rbd import base_metadata as stories
+from cinder_cow.backends.rbd import base_snapshot
+from cinder_cow.backends.rbd import build_records
 from cinder_cow.model import Story
 from cinder_cow.model import Verification
 
@@ -88,7 +88,7 @@ def forgotten(store, name):
     """As another process would see it, which does not know it yet."""
     with store._images.opened('forget') as pool:
         ref = store._ref(pool.connection, name)
-        finished.forget(pool.connection, ref)
+        base_snapshot.forget(pool.connection, ref)
 
 
 # The snapshot is the commit point.
@@ -114,7 +114,7 @@ def test_committed_it_is_found(store, name):
     assert store.find(name) == base
     assert base.snapshot.size_bytes == len(CONTENT)
     assert base.story == dataclasses.replace(STORY, stored_bytes=MIB)
-    assert store.find(naming.scratch_name(name)) is None
+    assert store.find(base_names.scratch_name(name)) is None
 
 
 def test_found_once_it_is_known(either_lab, store, name):
@@ -134,7 +134,7 @@ def test_finished_by_a_killed_builder_it_is_protected_by_the_finder(
         rbd.Image(ioctx, name) as image,
     ):
         stories.write(image, STORY)
-        image.create_snap(finished.SNAPSHOT)
+        image.create_snap(base_snapshot.SNAPSHOT)
 
     base = store.find(name)
     store.clone(base, 'volume-1')
@@ -324,7 +324,7 @@ def test_clone_of_what_is_another_by_now_says_so(either_lab, name):
     forgotten(larger, name)
     new = built(larger, name)
     with store._images.opened('remember') as pool:
-        finished.remember(pool.connection, old)
+        base_snapshot.remember(pool.connection, old)
 
     with pytest.raises(errors.BaseGone):
         store.clone(old, 'volume-1')
@@ -523,7 +523,7 @@ def test_notes_are_for_all_to_read(either_lab, store):
 
 
 def test_more_notes_than_are_read_at_once(lab, monkeypatch):
-    monkeypatch.setattr(notes, 'PAGE', 2)
+    monkeypatch.setattr(build_records, 'PAGE', 2)
     store = lab.backend().bases()
     for number in range(5):
         store.set_note(str(number), Note(number))
@@ -535,9 +535,9 @@ def test_a_note_that_came_meanwhile_keeps_the_object(lab):
     store = lab.backend().bases()
     store.set_note('a', Note(1))
     with lab.rados.open_ioctx('volumes') as ioctx:
-        notes._page(ioctx, '', 1)
+        build_records._page(ioctx, '', 1)
         store.set_note('b', Note(2))
-        notes._remove_unless_changed(ioctx)
+        build_records._remove_unless_changed(ioctx)
 
     assert store.notes() == {'a': Note(1), 'b': Note(2)}
 
@@ -549,7 +549,7 @@ def test_a_damaged_note_is_none(lab, caplog):
         rados.WriteOpCtx() as operation,
     ):
         ioctx.set_omap(operation, ('a',), (b'7',))
-        ioctx.operate_write_op(operation, notes.OBJECT)
+        ioctx.operate_write_op(operation, build_records.OBJECT)
 
     assert store.note('a') is None
     assert store.notes() == {}
@@ -578,7 +578,7 @@ def test_retired_it_goes_with_its_last_clone(either_lab, store, name):
     assert either_lab.stored()['volume-1'] == CONTENT
     either_lab.remove('volume-1')
     (removed,) = store.purge()
-    assert removed.startswith(naming.RETIRED)
+    assert removed.startswith(base_names.RETIRED)
     assert either_lab.leftovers() == []
 
 

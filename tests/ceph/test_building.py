@@ -24,12 +24,12 @@ import uuid
 import pytest
 
 from cinder_cow import errors
-from cinder_cow import naming
-from cinder_cow.eviction import Limits
+from cinder_cow.backends import base_names
+from cinder_cow.base_images.eviction import Limits
+from cinder_cow.base_images.sweep import sweep
 from cinder_cow.model import ImageInfo
 from cinder_cow.model import Method
 from cinder_cow.model import Verification
-from cinder_cow.sweep import sweep
 from tests.ceph import builder
 
 MIB = 2**20
@@ -96,7 +96,7 @@ def maker(lab, packed, **settings):
 
 
 def bases(lab):
-    return [name for name in lab.names() if name.startswith(naming.BASE)]
+    return [name for name in lab.names() if name.startswith(base_names.BASE)]
 
 
 def evict_all(lab):

@@ -18,8 +18,8 @@ import time
 import pytest
 import rbd
 
-from cinder_cow import plan
 from cinder_cow.model import Target
+from cinder_cow.planning import plan
 from tests.ceph.lab import MIB
 from tests.fakes.work import run
 

@@ -24,11 +24,11 @@ import pytest
 import rbd
 
 from cinder_cow import errors
-from cinder_cow import safety
-from cinder_cow.backends.bases import BlockDevice
-from cinder_cow.backends.bases import Readable
-from cinder_cow.convert import Converter
-from cinder_cow.convert import Limits
+from cinder_cow.backends.base_store import BlockDevice
+from cinder_cow.backends.base_store import Readable
+from cinder_cow.conversion import header_check
+from cinder_cow.conversion.convert import Converter
+from cinder_cow.conversion.convert import Limits
 from cinder_cow.model import ImageInfo
 
 MIB = 2**20
@@ -107,7 +107,7 @@ class Bench:
 
     def require_safe(self, image, device):
         with self.lab.opened(device.options['image']) as opened:
-            safety.require_safe(image, Opened(opened))
+            header_check.require_safe(image, Opened(opened))
 
 
 @pytest.fixture

@@ -19,7 +19,7 @@ import pytest
 import rbd
 
 from cinder_cow import errors
-from cinder_cow.backends.rbd import finished
+from cinder_cow.backends.rbd import base_snapshot
 from cinder_cow.model import Story
 from cinder_cow.model import Verification
 
@@ -184,7 +184,7 @@ def test_a_snapshot_in_the_trash_goes_with_its_last_clone(lab):
         lab.rados.open_ioctx('volumes') as ioctx,
         rbd.Image(ioctx, retired) as image,
     ):
-        image.remove_snap(finished.SNAPSHOT)
+        image.remove_snap(base_snapshot.SNAPSHOT)
 
     assert store.purge() == []
     lab.remove('volume-0')

@@ -16,11 +16,11 @@ import dataclasses
 import pytest
 
 from cinder_cow import errors
-from cinder_cow import plan
 from cinder_cow.backends.rbd import RbdBackend
 from cinder_cow.model import Clone
 from cinder_cow.model import RefusalCode
 from cinder_cow.model import Target
+from cinder_cow.planning import plan
 from tests.ceph.lab import MIB
 from tests.fakes import work
 from tests.fakes.work import nothing

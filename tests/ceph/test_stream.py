@@ -23,11 +23,11 @@ import time
 import pytest
 
 from cinder_cow import errors
-from cinder_cow import plan
 from cinder_cow.copying.blocks import GRAIN_BYTES
 from cinder_cow.model import Method
 from cinder_cow.model import Target
 from cinder_cow.model import Verification
+from cinder_cow.planning import plan
 from cinder_cow.sources.base import ImageSource
 from cinder_cow.sources.base import Settings
 from cinder_cow.sources.base import StreamReading

@@ -16,7 +16,7 @@ import dataclasses
 import os
 import subprocess
 
-from cinder_cow import naming
+from cinder_cow.backends import base_names
 
 MIB = 2**20
 
@@ -64,7 +64,7 @@ def packed(folder, disk_format, size=64 * MIB, options=()):
 
 
 def bases(pool):
-    return [name for name in pool.names() if name.startswith(naming.BASE)]
+    return [name for name in pool.names() if name.startswith(base_names.BASE)]
 
 
 def lines(log, method):

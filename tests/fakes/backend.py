@@ -12,12 +12,12 @@
 """A backend in memory. The contract suite holds it to the real one."""
 
 from cinder_cow import errors
-from cinder_cow import verdict as rules
 from cinder_cow.backends import base
 from cinder_cow.backends.writer import VolumeWriter
 from cinder_cow.model import Absence
 from cinder_cow.model import Site
 from cinder_cow.model import Snapshot
+from cinder_cow.planning import verdict as rules
 
 STRIPE_UNIT = 4 * 2**20
 

@@ -19,8 +19,8 @@ import threading
 import time
 
 from cinder_cow import errors
-from cinder_cow import naming
-from cinder_cow.backends import bases
+from cinder_cow.backends import base_names
+from cinder_cow.backends import base_store
 from cinder_cow.model import Base
 from cinder_cow.model import Snapshot
 from cinder_cow.model import SnapshotRef
@@ -62,7 +62,7 @@ class Thing:
     children: list = field(default_factory=list)
 
 
-class MemoryLease(bases.Lease):
+class MemoryLease(base_store.Lease):
     """``kept`` counts the calls of ``keep``."""
 
     def __init__(self, store, name):
@@ -92,7 +92,7 @@ class MemoryLease(bases.Lease):
         return self._store.leases.get(self._name) is self
 
 
-class MemoryReadable(bases.Readable):
+class MemoryReadable(base_store.Readable):
     def __init__(self, content):
         self.closed = False
         self._content = content
@@ -109,7 +109,7 @@ class MemoryReadable(bases.Readable):
         self.closed = True
 
 
-class MemoryBases(bases.BaseStore):
+class MemoryBases(base_store.BaseStore):
     """Beside a MemoryBackend: clones land among its volumes.
 
     ``things`` maps a name to a Thing, ``retired`` too; ``leases`` a name to
@@ -239,7 +239,7 @@ class MemoryBases(bases.BaseStore):
     def block_device(self, name):
         self.maybe_fail('block_device', name)
         options = {'driver': 'memory', 'image': name}
-        return bases.BlockDevice(options, {})
+        return base_store.BlockDevice(options, {})
 
     def note(self, name):
         self.maybe_fail('note', name)
@@ -261,7 +261,7 @@ class MemoryBases(bases.BaseStore):
         self.maybe_fail('kept')
         with self.guard:
             return [
-                bases.Kept(
+                base_store.Kept(
                     name, each.story, each.last_used, frozenset(each.image_ids)
                 )
                 for name, each in self.things.items()
@@ -278,8 +278,8 @@ class MemoryBases(bases.BaseStore):
         with self.guard:
             self._seen.pop(name, None)
             if self._is_finished(name):
-                tail = name.removeprefix(naming.BASE)
-                retired = f'{naming.RETIRED}{tail}-{next(self._numbers)}'
+                tail = name.removeprefix(base_names.BASE)
+                retired = f'{base_names.RETIRED}{tail}-{next(self._numbers)}'
                 self.retired[retired] = self.things.pop(name)
 
     def purge(self):

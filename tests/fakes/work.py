@@ -12,10 +12,10 @@
 """Carries a plan out as the driver does, without Cinder."""
 
 from cinder_cow import execute
-from cinder_cow.fill import Filler
-from cinder_cow.fill import Request
-from cinder_cow.fill import Settings
-from cinder_cow.turns import Turns
+from cinder_cow.transfer.copier import Filler
+from cinder_cow.transfer.copier import Request
+from cinder_cow.transfer.copier import Settings
+from cinder_cow.transfer.limiter import Turns
 
 
 def nothing(_verified):

@@ -123,7 +123,8 @@ def test_likely_mistake_is_a_warning_with_the_remedy(
     (warning,) = [
         r.message
         for r in caplog.records
-        if r.levelno == logging.WARNING and r.name == 'cinder_cow.host.records'
+        if r.levelno == logging.WARNING
+        and r.name == 'cinder_cow.cinder_adapter.records'
     ]
     assert volume.id in warning
     assert '[glance]' in warning

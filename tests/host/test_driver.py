@@ -21,9 +21,9 @@ import pytest
 from cinder_cow import driver
 from cinder_cow import opts
 from cinder_cow.backends.base import Finding
-from cinder_cow.host import records
-from cinder_cow.host import selftest
-from cinder_cow.host import terms
+from cinder_cow.cinder_adapter import glance_selftest
+from cinder_cow.cinder_adapter import image_info
+from cinder_cow.cinder_adapter import records
 
 CONF = cfg.CONF
 
@@ -36,7 +36,7 @@ def test_our_options_stand_beside_upstreams():
 
 
 def test_hooks_answer_on_the_driver_itself(hosted, image_meta, image_location):
-    image = terms.image_info(image_meta, image_location)
+    image = image_info.image_info(image_meta, image_location)
 
     assert hosted.cloneable(image)
     hosted.clone(image, 'volume-by-hook')
@@ -54,7 +54,7 @@ def test_missing_bindings_are_named_at_start_up(hosted, context):
 
 
 def test_self_test_without_a_glance_section_names_it(cinder):
-    finding, examples = selftest.glance_finding()
+    finding, examples = glance_selftest.glance_finding()
 
     assert finding.ok is False
     assert '[glance] section' in finding.answer
@@ -79,7 +79,7 @@ def unreachable_keystone(cinder):
 
 
 def test_self_test_goes_on_when_keystone_is_down(unreachable_keystone):
-    finding, examples = selftest.glance_finding()
+    finding, examples = glance_selftest.glance_finding()
 
     assert finding.ok is None
     assert '127.0.0.1:1' in finding.answer
@@ -91,7 +91,7 @@ def test_self_test_goes_on_when_keystone_is_down(unreachable_keystone):
     ('images', 'urls', 'ok'), [(0, 0, None), (3, 4, True), (3, 0, False)]
 )
 def test_self_test_tells_hidden_locations_from_no_images(images, urls, ok):
-    assert selftest._shown('Question', images, urls).ok is ok
+    assert glance_selftest._shown('Question', images, urls).ok is ok
 
 
 def test_findings_that_are_bad_are_warnings(caplog):

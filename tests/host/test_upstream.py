@@ -20,8 +20,8 @@ from cinder.volume.drivers import rbd
 from cinder.volume.flows.manager import create_volume
 import pytest
 
+from cinder_cow import cinder_adapter
 from cinder_cow import driver
-from cinder_cow import host
 
 OVERRIDES = [
     name
@@ -54,18 +54,18 @@ def test_clone_image_takes_what_the_interface_says():
     )
 
 
-@pytest.mark.parametrize('name', host.UPSTREAM_PRIVATE)
+@pytest.mark.parametrize('name', cinder_adapter.UPSTREAM_PRIVATE)
 def test_private_name_has_the_parameters_we_know(name):
     theirs = parameters(getattr(rbd.RBDDriver, name))
 
-    assert theirs == host.UPSTREAM_PRIVATE[name]
+    assert theirs == cinder_adapter.UPSTREAM_PRIVATE[name]
 
 
-@pytest.mark.parametrize('name', host.GLANCE_PRIVATE)
+@pytest.mark.parametrize('name', cinder_adapter.GLANCE_PRIVATE)
 def test_private_name_of_the_glance_client_has_them_too(name):
     theirs = parameters(getattr(glance.GlanceClientWrapper, name))
 
-    assert theirs == host.GLANCE_PRIVATE[name]
+    assert theirs == cinder_adapter.GLANCE_PRIVATE[name]
 
 
 def test_image_service_holds_that_client():
@@ -83,7 +83,7 @@ def test_every_private_name_that_the_driver_uses_is_listed():
         and f'self.{name}' in inspect.getsource(driver)
     }
 
-    assert used == set(host.UPSTREAM_PRIVATE)
+    assert used == set(cinder_adapter.UPSTREAM_PRIVATE)
 
 
 def test_our_names_hide_none_of_upstreams():

@@ -12,7 +12,7 @@
 import pytest
 
 from cinder_cow import errors
-from cinder_cow.bases import Ensured
+from cinder_cow.base_images.ensure import Ensured
 from cinder_cow.model import BuildBase
 from cinder_cow.model import Clone
 from cinder_cow.model import CloneBase

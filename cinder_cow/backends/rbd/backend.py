@@ -19,22 +19,22 @@ import rbd
 
 from cinder_cow import errors
 from cinder_cow import native
-from cinder_cow import verdict as rules
 from cinder_cow.backends import base
-from cinder_cow.backends.rbd import examine
-from cinder_cow.backends.rbd import lookup
-from cinder_cow.backends.rbd.bases import RbdBases
+from cinder_cow.backends.rbd import selftest
+from cinder_cow.backends.rbd import snapshots
+from cinder_cow.backends.rbd.base_store import RbdBases
 from cinder_cow.backends.rbd.connection import Connection
 from cinder_cow.backends.rbd.connection import connected
-from cinder_cow.backends.rbd.images import Images
-from cinder_cow.backends.rbd.images import begun_again_when_lost
-from cinder_cow.backends.rbd.images import site
+from cinder_cow.backends.rbd.pool import Images
+from cinder_cow.backends.rbd.pool import begun_again_when_lost
+from cinder_cow.backends.rbd.pool import site
 from cinder_cow.backends.rbd.writer import RbdWriter
 from cinder_cow.model import Absence
 from cinder_cow.model import ImageInfo
 from cinder_cow.model import Snapshot
 from cinder_cow.model import SnapshotRef
 from cinder_cow.model import Verdict
+from cinder_cow.planning import verdict as rules
 
 
 class RbdBackend(base.ImageBackend):
@@ -60,7 +60,7 @@ class RbdBackend(base.ImageBackend):
                 isinstance(found, Snapshot) and not found.protected
                 for _ref, found in seen
             )
-            clone_v2 = bare and lookup.clone_v2(connection)
+            clone_v2 = bare and snapshots.clone_v2(connection)
             verdict = rules.judge(sifted, seen, place, clone_v2)
             if failure is not None and not verdict:
                 raise failure
@@ -85,7 +85,7 @@ class RbdBackend(base.ImageBackend):
             self._volumes.opened(action) as volumes,
             volumes.connection.pool(parent.ref.pool) as images,
             self._volumes.new(volume_name),
-            lookup.forgotten_on_failure(volumes.connection, parent.ref),
+            snapshots.forgotten_on_failure(volumes.connection, parent.ref),
         ):
             self._volumes.clone(volumes, images, parent, volume_name)
 
@@ -122,7 +122,7 @@ class RbdBackend(base.ImageBackend):
     @native.in_thread
     def findings(self, examples: Iterable[SnapshotRef]) -> list[base.Finding]:
         with connected(self.settings) as connection:
-            found = examine.findings(
+            found = selftest.findings(
                 connection, site(self.settings, connection), examples
             )
         if self.settings.base_pool:
@@ -160,7 +160,7 @@ def _look(
     failure = None
     for ref in candidates:
         try:
-            found = lookup.look(connection, ref)
+            found = snapshots.look(connection, ref)
         except errors.StorageError as exc:
             failure = failure or exc
             continue

@@ -28,10 +28,10 @@ import rados
 
 from cinder_cow import errors
 from cinder_cow import native
-from cinder_cow.backends.bases import Lease
-from cinder_cow.backends.rbd import failures
+from cinder_cow.backends.base_store import Lease
+from cinder_cow.backends.rbd import error_mapping
 from cinder_cow.backends.rbd.connection import Connection
-from cinder_cow.backends.rbd.images import Images
+from cinder_cow.backends.rbd.pool import Images
 
 LOG = logging.getLogger(__name__)
 
@@ -112,7 +112,7 @@ class RbdLease(Lease):
         self._given_up.set()
         self._thread.join()
         try:
-            with failures.mapped(f'give up the lease on {self.name}'):
+            with error_mapping.mapped(f'give up the lease on {self.name}'):
                 self._unlock()
         except errors.StorageError as exc:
             LOG.warning('It expires in %s s: %s', LEASE_SECONDS, exc)
@@ -136,7 +136,7 @@ class RbdLease(Lease):
         if self._lost is not None:
             raise errors.LeaseLost(self.name, self._lost)
         try:
-            with failures.mapped(f'renew the lease on {self.name}'):
+            with error_mapping.mapped(f'renew the lease on {self.name}'):
                 self._lock_again()
         except errors.StorageError as exc:
             self._give_up_connection(exc)

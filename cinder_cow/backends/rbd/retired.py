@@ -19,9 +19,9 @@ from oslo_log import log as logging
 import rados
 import rbd
 
-from cinder_cow import naming
-from cinder_cow.backends.rbd import finished
-from cinder_cow.backends.rbd.images import Pool
+from cinder_cow.backends import base_names
+from cinder_cow.backends.rbd import base_snapshot
+from cinder_cow.backends.rbd.pool import Pool
 
 LOG = logging.getLogger(__name__)
 
@@ -32,15 +32,15 @@ NEEDED = (rbd.ImageBusy, rbd.ImageHasSnapshots)
 def retire(ioctx: rados.Ioctx, name: str) -> None:
     """Rename the base, if it is finished. Its clones know it by its id."""
     with contextlib.suppress(rbd.ImageNotFound):
-        finished.at_snapshot(ioctx, name).close()
-        rbd.RBD().rename(ioctx, name, f'{naming.RETIRED}{uuid.uuid4()}')
+        base_snapshot.at_snapshot(ioctx, name).close()
+        rbd.RBD().rename(ioctx, name, f'{base_names.RETIRED}{uuid.uuid4()}')
 
 
 def purge(pool: Pool) -> list[str]:
     """Remove what can be removed; the names. What cannot is left for later."""
     removed = []
     for name in rbd.RBD().list(pool.ioctx):
-        if not name.startswith(naming.RETIRED):
+        if not name.startswith(base_names.RETIRED):
             continue
         try:
             if _free(pool, name):
@@ -83,7 +83,7 @@ def has_children(pool: Pool, name: str) -> bool:
     of format 1, where this takes 1 ms for each pool.
     """
     try:
-        image = finished.at_snapshot(pool.ioctx, name)
+        image = base_snapshot.at_snapshot(pool.ioctx, name)
     except rbd.ImageNotFound:
         return False
     with image:

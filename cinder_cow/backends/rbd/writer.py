@@ -17,7 +17,7 @@ import contextlib
 import rbd
 
 from cinder_cow import native
-from cinder_cow.backends.rbd import failures
+from cinder_cow.backends.rbd import error_mapping
 from cinder_cow.backends.writer import Done
 from cinder_cow.backends.writer import VolumeWriter
 
@@ -45,22 +45,22 @@ class RbdWriter(VolumeWriter):
 
     def start_write(self, offset: int, data: bytes, done: Done) -> None:
         action = f'write to {self._path}'
-        with failures.mapped(action):
+        with error_mapping.mapped(action):
             self._image.aio_write(data, offset, _teller(action, done, data))
 
     def start_zero(self, offset: int, length: int, done: Done) -> None:
         action = f'write zeros to {self._path}'
-        with failures.mapped(action):
+        with error_mapping.mapped(action):
             self._image.aio_write_zeroes(offset, length, _teller(action, done))
 
     @native.in_thread
     def flush(self) -> None:
-        with failures.mapped(f'flush {self._path}'):
+        with error_mapping.mapped(f'flush {self._path}'):
             self._image.flush()
 
     @native.in_thread
     def close(self) -> None:
-        with failures.mapped(f'close {self._path}'):
+        with error_mapping.mapped(f'close {self._path}'):
             self._resources.close()
 
 
@@ -77,6 +77,6 @@ def _teller(
         nonlocal kept
         kept = None
         status = completion.get_return_value()
-        done(failures.of_status(action, status) if status < 0 else None)
+        done(error_mapping.of_status(action, status) if status < 0 else None)
 
     return finished

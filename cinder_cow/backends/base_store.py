@@ -1,0 +1,241 @@
+# Licensed under the Apache License, Version 2.0 (the "License"); you may
+# not use this file except in compliance with the License. You may obtain
+# a copy of the License at
+#
+#      http://www.apache.org/licenses/LICENSE-2.0
+#
+# Unless required by applicable law or agreed to in writing, software
+# distributed under the License is distributed on an "AS IS" BASIS, WITHOUT
+# WARRANTIES OR CONDITIONS OF ANY KIND, either express or implied. See the
+# License for the specific language governing permissions and limitations
+# under the License.
+
+"""The contract of a backend that keeps base images.
+
+A *base* is an image made raw, with one snapshot, that volumes are cloned
+from. It is kept under a name of :mod:`cinder_cow.backends.base_names`,
+beside the *scratch* that holds an image's own bytes while they are converted.
+
+All methods block; they may be called from several threads at once.
+"""
+
+import abc
+from collections.abc import Mapping
+from dataclasses import dataclass
+import types
+from typing import Self
+
+from cinder_cow.backends.writer import VolumeWriter
+from cinder_cow.closing import Closing
+from cinder_cow.model import Base
+from cinder_cow.model import ImageInfo
+from cinder_cow.model import Story
+
+
+@dataclass(frozen=True, slots=True)
+class Note:
+    """What the cluster knows of a build that is going on, or has failed.
+
+    All hosts read it: it tells those who wait why there is nothing to wait
+    for, and a sweep what to look after.
+    """
+
+    #: Builds in a row that failed.
+    failures: int = 0
+    #: Name of the error's class in :mod:`cinder_cow.errors`, and its text.
+    kind: str = ''
+    cause: str = ''
+    #: Whether another try is of no use: the image itself is at fault.
+    final: bool = False
+    #: Seconds since the epoch.
+    written: float = 0.0
+
+
+@dataclass(frozen=True, slots=True)
+class Kept:
+    """A base as a sweep sees it."""
+
+    name: str
+    story: Story
+    #: Seconds since the epoch, of the last clone or of its making.
+    last_used: float
+    #: The Glance images whose volumes were made of it.
+    image_ids: frozenset[str]
+
+
+@dataclass(frozen=True, slots=True)
+class BlockDevice:
+    """How QEMU opens something that lies in the storage."""
+
+    #: Properties of its block driver: `driver`, `pool`, ... No secrets.
+    options: Mapping[str, str]
+    environment: Mapping[str, str]
+
+
+class Lease(abc.ABC):
+    """The right to build one base, alone in the whole cluster.
+
+    It expires when its holder dies. A context manager: it is given up.
+    """
+
+    @abc.abstractmethod
+    def keep(self, seconds: float) -> None:
+        """Have it renewed for so long from now on, without another word.
+
+        Cheap: called while bytes flow. Without it the lease expires.
+        """
+
+    @abc.abstractmethod
+    def check(self) -> None:
+        """Renew it now.
+
+        :raises LeaseLost: when it is not ours any more.
+        """
+
+    @abc.abstractmethod
+    def release(self) -> None:
+        """Give it up, and leave nothing of it. May be called twice."""
+
+    def __enter__(self) -> Self:
+        return self
+
+    def __exit__(
+        self,
+        exc_type: type[BaseException] | None,
+        exc: BaseException | None,
+        traceback: types.TracebackType | None,
+    ) -> None:
+        self.release()
+
+
+class Readable(Closing):
+    """Something in the storage that is open to be read. It closes itself."""
+
+    @property
+    @abc.abstractmethod
+    def size_bytes(self) -> int:
+        """From the first byte to the last, holes and all."""
+
+    @abc.abstractmethod
+    def read_at(self, offset: int, length: int) -> bytes:
+        """Those bytes; fewer at the end.
+
+        :raises StorageError: when they cannot be read.
+        """
+
+    @abc.abstractmethod
+    def close(self) -> None:
+        """Let go of it. May be called twice."""
+
+
+class BaseStore(abc.ABC):
+    """Where the bases are."""
+
+    @abc.abstractmethod
+    def find(self, name: str) -> Base | None:
+        """The finished base of that name. Fast when it was seen before.
+
+        What it answers may be gone by now: then :meth:`clone` says so.
+
+        :raises StorageError: when that cannot be found out.
+        """
+
+    @abc.abstractmethod
+    def clone(self, base: Base, volume_name: str) -> None:
+        """Make the volume a clone of the base, of the base's size.
+
+        :raises BaseGone: when there is no such base any more; it is not
+            found again then.
+        :raises VolumeExists: and leaves what exists as it is.
+        :raises StorageError: when the storage fails. There may be something
+            of the volume then.
+        """
+
+    @abc.abstractmethod
+    def used(self, base: Base, image_id: str) -> None:
+        """Write down that a volume of that image was made of it.
+
+        Costs nothing when that was done a short while ago. What cannot be
+        written is logged, and not an error.
+        """
+
+    @abc.abstractmethod
+    def lease(self, name: str) -> Lease | None:
+        """The right to build what has this name; None: another has it.
+
+        It is kept for half a minute, and longer by :meth:`Lease.keep`.
+        """
+
+    @abc.abstractmethod
+    def create(self, name: str, size_bytes: int) -> VolumeWriter:
+        """Make an empty base or scratch, and open it to be filled."""
+
+    @abc.abstractmethod
+    def commit(self, name: str, story: Story) -> Base:
+        """Make a base of what was filled: from here on it is found.
+
+        :raises StorageError: when it is none.
+        """
+
+    @abc.abstractmethod
+    def discard(self, name: str) -> None:
+        """Remove a scratch, or a base that is not finished.
+
+        Fine when there is none. Waits for what a dead process holds open.
+
+        :raises StorageError: when it cannot be removed, or is finished.
+        """
+
+    @abc.abstractmethod
+    def borrow(self, image: ImageInfo, name: str) -> bool:
+        """Make a scratch out of the image's own blocks, near-instantly.
+
+        Only from a location in this very cluster that is trusted; whatever
+        the image's format. False: it does not lie here, and nothing is made.
+
+        :raises StorageError: when that cannot be found out, or done.
+        """
+
+    @abc.abstractmethod
+    def read(self, name: str) -> Readable:
+        """Open a base or scratch to be read."""
+
+    @abc.abstractmethod
+    def block_device(self, name: str) -> BlockDevice:
+        """How QEMU opens a base or scratch."""
+
+    @abc.abstractmethod
+    def note(self, name: str) -> Note | None:
+        """What is noted under that name."""
+
+    @abc.abstractmethod
+    def set_note(self, name: str, note: Note | None) -> None:
+        """Write it down in place of what was there; None: strike it out."""
+
+    @abc.abstractmethod
+    def notes(self) -> dict[str, Note]:
+        """All of them."""
+
+    @abc.abstractmethod
+    def kept(self) -> list[Kept]:
+        """All finished bases that are not retired."""
+
+    @abc.abstractmethod
+    def has_children(self, name: str) -> bool:
+        """Whether any volume was cloned from it that still needs it.
+
+        False also where there is none of that name.
+        """
+
+    @abc.abstractmethod
+    def retire(self, name: str) -> None:
+        """Take the base away from its name: nobody finds it any more.
+
+        Its children go on, and clones that are just being made are either
+        made or fail with BaseGone. It is freed by :meth:`purge`. Fine when
+        there is none.
+        """
+
+    @abc.abstractmethod
+    def purge(self) -> list[str]:
+        """Remove what is retired and has no children; the names."""

@@ -1,0 +1,288 @@
+# Licensed under the Apache License, Version 2.0 (the "License"); you may
+# not use this file except in compliance with the License. You may obtain
+# a copy of the License at
+#
+#      http://www.apache.org/licenses/LICENSE-2.0
+#
+# Unless required by applicable law or agreed to in writing, software
+# distributed under the License is distributed on an "AS IS" BASIS, WITHOUT
+# WARRANTIES OR CONDITIONS OF ANY KIND, either express or implied. See the
+# License for the specific language governing permissions and limitations
+# under the License.
+"""The commands `cinder-cow base ...`."""
+
+import argparse
+from collections.abc import Iterable
+from collections.abc import Iterator
+import time
+from typing import Any
+
+from cliff import command
+from cliff import lister
+from cliff import show
+
+from cinder_cow import backends
+from cinder_cow import errors
+from cinder_cow.backends.base_store import BaseStore
+from cinder_cow.backends.base_store import Kept
+from cinder_cow.base_images import sweep
+from cinder_cow.base_images.eviction import Limits
+from cinder_cow.base_images.eviction import images_of
+from cinder_cow.cli import configuration
+from cinder_cow.cli.columns import Bytes
+from cinder_cow.cli.columns import Seconds
+from cinder_cow.cli.columns import Words
+from cinder_cow.cli.columns import moment
+from cinder_cow.cli.configuration import Section
+from cinder_cow.cli.failures import CommandFailed
+
+COLUMNS = (
+    'Name',
+    'Image IDs',
+    'Format',
+    'Bytes',
+    'Created',
+    'Last used',
+    'Idle',
+    'Children',
+    'Verification',
+)
+GONE = ('Name', 'Image IDs', 'Action', 'Reason', 'Bytes', 'Idle')
+
+
+class _OfBackend(command.Command):
+    """Of one backend in cinder.conf."""
+
+    def get_parser(self, prog_name: str) -> argparse.ArgumentParser:
+        parser: argparse.ArgumentParser = super().get_parser(prog_name)
+        parser.add_argument(
+            '--config-file',
+            action='append',
+            default=[],
+            metavar='PATH',
+            help='cinder.conf; may be given again. Without it those that'
+            ' cinder-volume reads: /etc/cinder/cinder.conf and its like.',
+        )
+        parser.add_argument(
+            '--backend',
+            metavar='SECTION',
+            help="The backend's section. Without it the only one of"
+            ' enabled_backends with the driver of cinder-cow.',
+        )
+        return parser
+
+    def section(self, args: argparse.Namespace) -> Section:
+        return configuration.section(args.config_file, args.backend)
+
+
+class List(_OfBackend, lister.Lister):
+    """List the base images, the least recently used first."""
+
+    def take_action(
+        self, args: argparse.Namespace
+    ) -> tuple[tuple[str, ...], Iterable[tuple[Any, ...]]]:
+        store = store_of(self.section(args))
+        kept = sorted(store.kept(), key=lambda each: each.last_used)
+        return COLUMNS, [_row(store, each) for each in kept]
+
+
+class Show(_OfBackend, show.ShowOne):
+    """Show how one base image came to be, and who uses it."""
+
+    def get_parser(self, prog_name: str) -> argparse.ArgumentParser:
+        parser = super().get_parser(prog_name)
+        parser.add_argument('name', metavar='NAME')
+        return parser
+
+    def take_action(
+        self, args: argparse.Namespace
+    ) -> tuple[tuple[str, ...], tuple[Any, ...]]:
+        store = store_of(self.section(args))
+        kept = _found(store, args.name)
+        story = kept.story
+        more = {
+            'Made of image': story.image_id,
+            'Hash': f'{story.hash_algo}:{story.hash_value}'
+            if story.hash_value
+            else '',
+            'Source': story.source,
+            'Signature verified': story.signature_verified,
+            'Seconds': round(story.seconds, 3),
+            'Version': story.version,
+        }
+        return (*COLUMNS, *more), (*_row(store, kept), *more.values())
+
+
+class Evict(_OfBackend):
+    """Remove base images that no volume needs."""
+
+    def get_parser(self, prog_name: str) -> argparse.ArgumentParser:
+        parser = super().get_parser(prog_name)
+        parser.add_argument('names', metavar='NAME', nargs='+')
+        parser.add_argument(
+            '--retire',
+            action='store_true',
+            help='Also those that volumes need: no further volume is made'
+            ' of them, and a sweep removes them after their last child.',
+        )
+        return parser
+
+    def take_action(self, args: argparse.Namespace) -> int:
+        store = store_of(self.section(args))
+        failed = False
+        for name in args.names:
+            try:
+                self.app.stdout.write(f'{_evict(store, name, args.retire)}\n')
+            except errors.CowError as exc:
+                self.app.LOG.error('%s', exc)
+                failed = True
+        store.purge()
+        return int(failed)
+
+
+class Sweep(_OfBackend, lister.Lister):
+    """Remove base images beyond the limits, and what dead builders left."""
+
+    _failed = False
+
+    def get_parser(self, prog_name: str) -> argparse.ArgumentParser:
+        parser = super().get_parser(prog_name)
+        parser.add_argument(
+            '--dry-run',
+            action='store_true',
+            help='Only show what would be removed.',
+        )
+        parser.add_argument(
+            '--max-bytes',
+            type=_at_least_0,
+            metavar='N',
+            help='In place of cow_base_max_bytes.',
+        )
+        parser.add_argument(
+            '--max-idle-seconds',
+            type=_at_least_0,
+            metavar='N',
+            help='In place of cow_base_max_idle_seconds.',
+        )
+        return parser
+
+    def take_action(
+        self, args: argparse.Namespace
+    ) -> tuple[tuple[str, ...], Iterable[tuple[Any, ...]]]:
+        section = self.section(args)
+        limits = Limits(
+            _first(args.max_bytes, section.cow_base_max_bytes),
+            _first(args.max_idle_seconds, section.cow_base_max_idle_seconds),
+        )
+        swept = sweep.sweep(
+            store_of(section), limits, lambda _ids: set(), dry_run=args.dry_run
+        )
+        if swept is None:
+            raise CommandFailed(
+                'Another process is sweeping at this moment. Try again.'
+            )
+        self._failed = bool(swept.failures)
+        return GONE, list(_rows(swept))
+
+    def run(self, parsed_args: argparse.Namespace) -> int:
+        """The table comes first: what failed is on stderr."""
+        return super().run(parsed_args) or int(self._failed)
+
+
+def store_of(section: Section) -> BaseStore:
+    """Where the backend keeps its bases.
+
+    :raises PluginNotLoadable: when there is no such backend.
+    :raises CommandFailed: when it keeps none.
+    """
+    backend = backends.load(section.cow_backend, section.settings)
+    store = backend.bases()
+    if store is None:
+        raise CommandFailed(
+            f'The backend {section.cow_backend} of [{section.name}] keeps no'
+            f' base images.'
+        )
+    return store
+
+
+def _found(store: BaseStore, name: str) -> Kept:
+    for kept in store.kept():
+        if kept.name == name:
+            return kept
+    note = store.note(name)
+    why = (
+        f' Its last build failed: {note.cause}.' if note and note.kind else ''
+    )
+    raise CommandFailed(
+        f'There is no base image {name}.{why} See `cinder-cow base list`.'
+    )
+
+
+def _evict(store: BaseStore, name: str, retire: bool) -> str:
+    """What was done."""
+    kept = _found(store, name)
+    lease = store.lease(name)
+    if lease is None:
+        raise CommandFailed(
+            f'{name} was not evicted: another process is building or sweeping'
+            f' it at this moment. Try again.'
+        )
+    with lease:
+        has_children = store.has_children(name)
+        if has_children and not retire:
+            raise CommandFailed(
+                f'{name} was not evicted: there are volumes that were cloned'
+                f' from it. With --retire no further ones are made, and it is'
+                f' removed after the last of them.'
+            )
+        store.retire(name)
+    if has_children:
+        return f'{name}: retired; removed by a sweep after its last child'
+    return f'{name}: evicted, {Bytes(kept.story.stored_bytes)}'
+
+
+def _row(store: BaseStore, kept: Kept) -> tuple[Any, ...]:
+    return (
+        kept.name,
+        Words(images_of(kept)),
+        kept.story.disk_format,
+        Bytes(kept.story.stored_bytes),
+        moment(kept.story.created),
+        moment(kept.last_used),
+        Seconds(max(0, int(time.time() - kept.last_used))),
+        store.has_children(kept.name),
+        kept.story.verification.value,
+    )
+
+
+def _rows(swept: sweep.Swept) -> Iterator[tuple[Any, ...]]:
+    for action, gone in (
+        ('evicted', swept.evicted),
+        ('retired', swept.retired),
+    ):
+        for each in gone:
+            yield (
+                each.name,
+                Words(each.image_ids),
+                action,
+                each.reason.value,
+                Bytes(each.stored_bytes),
+                Seconds(int(each.idle_seconds)),
+            )
+    for reason, names in (
+        ('builder-died', swept.abandoned_builds),
+        ('retired-before', swept.purged),
+    ):
+        for name in names:
+            yield name, Words(()), 'removed', reason, None, None
+
+
+def _first(given: int | None, configured: int | None) -> int | None:
+    return configured if given is None else given
+
+
+def _at_least_0(text: str) -> int:
+    number = int(text)
+    if number < 0:
+        raise argparse.ArgumentTypeError('must be 0 or more')
+    return number

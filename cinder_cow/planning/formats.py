@@ -1,0 +1,18 @@
+# Licensed under the Apache License, Version 2.0 (the "License"); you may
+# not use this file except in compliance with the License. You may obtain
+# a copy of the License at
+#
+#      http://www.apache.org/licenses/LICENSE-2.0
+#
+# Unless required by applicable law or agreed to in writing, software
+# distributed under the License is distributed on an "AS IS" BASIS, WITHOUT
+# WARRANTIES OR CONDITIONS OF ANY KIND, either express or implied. See the
+# License for the specific language governing permissions and limitations
+# under the License.
+
+"""Which formats are the disk itself, and which can be made so."""
+
+#: Formats whose bytes are the disk's bytes. An iso is read as it is.
+RAW_FORMATS = ('raw', 'iso')
+#: All that a base can be made of: those, and what QEMU converts.
+FORMATS = (*RAW_FORMATS, 'qcow2', 'vmdk', 'vhd', 'vhdx', 'vdi', 'qed', 'ploop')

@@ -1,0 +1,117 @@
+# Licensed under the Apache License, Version 2.0 (the "License"); you may
+# not use this file except in compliance with the License. You may obtain
+# a copy of the License at
+#
+#      http://www.apache.org/licenses/LICENSE-2.0
+#
+# Unless required by applicable law or agreed to in writing, software
+# distributed under the License is distributed on an "AS IS" BASIS, WITHOUT
+# WARRANTIES OR CONDITIONS OF ANY KIND, either express or implied. See the
+# License for the specific language governing permissions and limitations
+# under the License.
+
+"""From a verdict to what is done. Pure."""
+
+from dataclasses import dataclass
+import enum
+
+from cinder_cow.errors import ImageTooBig
+from cinder_cow.model import Base
+from cinder_cow.model import BuildBase
+from cinder_cow.model import Clone
+from cinder_cow.model import CloneBase
+from cinder_cow.model import Delegate
+from cinder_cow.model import ImageInfo
+from cinder_cow.model import Plan
+from cinder_cow.model import Stream
+from cinder_cow.model import Target
+from cinder_cow.model import Verdict
+from cinder_cow.planning import formats
+from cinder_cow.planning import verdict as rules
+
+
+class BaseRule(enum.Enum):
+    """Which images get a base: `cow_base_images`."""
+
+    #: Those that have to be converted, and those that would be copied and
+    #: are not too large.
+    AUTO = 'auto'
+    #: All, also those that could be cloned where they lie.
+    ALWAYS = 'always'
+    NEVER = 'never'
+
+
+@dataclass(frozen=True, slots=True)
+class BaseFacts:
+    """What decides on a base, beside the image."""
+
+    rule: BaseRule = BaseRule.NEVER
+    #: With AUTO, the largest raw image that gets a base.
+    auto_bytes: int = 0
+    #: The base that is there already.
+    found: Base | None = None
+
+
+NO_BASES = BaseFacts()
+
+
+def may_have_base(image: ImageInfo, rule: BaseRule) -> bool:
+    """Whether to look for a base at all, where the image is not cloned.
+
+    Without a size that is known beforehand there is nothing to build.
+    """
+    return (
+        rule is not BaseRule.NEVER
+        and image.size_bytes > 0
+        and rules.is_bare_and_active(image)
+        and image.disk_format in formats.FORMATS
+    )
+
+
+def choose(
+    image: ImageInfo,
+    target: Target,
+    verdict: Verdict,
+    bases: BaseFacts = NO_BASES,
+) -> Plan:
+    """The cheapest way to the volume that the verdict allows.
+
+    :raises ImageTooBig: when the image is larger than the volume. A clone
+        would have to be shrunk to fit, and would lose the image's end.
+    """
+    if verdict.parent is not None and bases.rule is not BaseRule.ALWAYS:
+        return _clone(image, target, verdict)
+    if may_have_base(image, bases.rule):
+        if bases.found is not None:
+            _fits(image, bases.found.snapshot.size_bytes, target)
+            return CloneBase(bases.found, target.size_bytes, verdict.refusals)
+        if _is_worth_a_base(image, bases):
+            if rules.is_the_disk(image):
+                _fits(image, image.size_bytes, target)
+            return BuildBase(target.size_bytes, verdict.refusals)
+    if verdict.parent is not None:
+        return _clone(image, target, verdict)
+    if not rules.is_the_disk(image):
+        return Delegate(verdict.refusals)
+    _fits(image, image.size_bytes, target)
+    return Stream(target.size_bytes, verdict.refusals)
+
+
+def _clone(image: ImageInfo, target: Target, verdict: Verdict) -> Clone:
+    assert verdict.parent is not None
+    _fits(image, verdict.parent.size_bytes, target)
+    return Clone(verdict.parent, target.size_bytes)
+
+
+def _is_worth_a_base(image: ImageInfo, bases: BaseFacts) -> bool:
+    """Converting is dear, and copying what is large may fill the pool."""
+    return (
+        bases.rule is BaseRule.ALWAYS
+        or not rules.is_the_disk(image)
+        or image.size_bytes <= bases.auto_bytes
+    )
+
+
+def _fits(image: ImageInfo, image_bytes: int, target: Target) -> None:
+    if image_bytes > target.size_bytes:
+        raise ImageTooBig(image.image_id, image_bytes, target.size_bytes)

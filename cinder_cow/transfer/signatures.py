@@ -1,0 +1,55 @@
+# Licensed under the Apache License, Version 2.0 (the "License"); you may
+# not use this file except in compliance with the License. You may obtain
+# a copy of the License at
+#
+#      http://www.apache.org/licenses/LICENSE-2.0
+#
+# Unless required by applicable law or agreed to in writing, software
+# distributed under the License is distributed on an "AS IS" BASIS, WITHOUT
+# WARRANTIES OR CONDITIONS OF ANY KIND, either express or implied. See the
+# License for the specific language governing permissions and limitations
+# under the License.
+"""A verifier of the signature that an image carries, by cursive."""
+
+from typing import Any
+from typing import cast
+
+from cursive import exception as cursive_errors
+from cursive import signature_utils
+
+from cinder_cow import errors
+from cinder_cow.transfer.verification import Verifier
+
+#: Glance's properties of a signed image, which cursive names alike.
+PROPERTIES = (
+    'img_signature',
+    'img_signature_hash_method',
+    'img_signature_certificate_uuid',
+    'img_signature_key_type',
+)
+
+
+def verifier(
+    context: Any, image_id: str, properties: dict[str, Any]
+) -> Verifier:
+    """A verifier that has seen nothing yet.
+
+    :param context: of the request: the certificate is fetched from the key
+        manager with it.
+    :raises SignatureInvalid: when the properties are not complete, or the
+        certificate cannot be used.
+    """
+    missing = [name for name in PROPERTIES if not properties.get(name)]
+    if missing:
+        raise errors.SignatureInvalid(
+            image_id, f'it is signed, but has no {", ".join(missing)}'
+        )
+    try:
+        found = signature_utils.get_verifier(
+            context=context, **{name: properties[name] for name in PROPERTIES}
+        )
+    except cursive_errors.SignatureVerificationError as exc:
+        raise errors.SignatureInvalid(
+            image_id, f'its certificate cannot be used: {exc}'
+        ) from exc
+    return cast(Verifier, found)

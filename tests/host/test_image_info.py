@@ -1,0 +1,186 @@
+# Licensed under the Apache License, Version 2.0 (the "License"); you may
+# not use this file except in compliance with the License. You may obtain
+# a copy of the License at
+#
+#      http://www.apache.org/licenses/LICENSE-2.0
+#
+# Unless required by applicable law or agreed to in writing, software
+# distributed under the License is distributed on an "AS IS" BASIS, WITHOUT
+# WARRANTIES OR CONDITIONS OF ANY KIND, either express or implied. See the
+# License for the specific language governing permissions and limitations
+# under the License.
+"""Cinder's terms into ours, and our errors into its own."""
+
+from cinder import exception
+from cinder.message import api
+import pytest
+
+from cinder_cow import errors
+from cinder_cow.cinder_adapter import failures
+from cinder_cow.cinder_adapter import image_info
+
+URL = 'rbd://f/images/i/snap'
+OTHER = 'file:///i'
+
+
+@pytest.mark.parametrize(
+    ('answer', 'urls'),
+    [
+        (None, ()),
+        ((None, None), ()),
+        ((None, []), ()),
+        ((URL, None), (URL,)),
+        ((URL, []), (URL,)),
+        ((None, [{'url': URL, 'metadata': {}}]), (URL,)),
+        ((URL, [{'url': OTHER}, {'url': URL}]), (OTHER, URL)),
+        ((URL, [{'url': OTHER}]), (OTHER, URL)),
+        ((None, [{'metadata': {}}, {'url': URL}]), (URL,)),
+    ],
+)
+def test_every_shape_of_get_location_is_read(answer, urls):
+    assert image_info.locations(answer) == urls
+
+
+def test_image_is_described_in_our_terms(image_meta, image_location):
+    image = image_info.image_info(image_meta, image_location)
+
+    assert image.image_id == image_meta['id']
+    assert image.status == 'active'
+    assert image.disk_format == 'raw'
+    assert image.container_format == 'bare'
+    assert image.size_bytes == image_meta['size']
+    assert image.locations == (image_location[1][0]['url'],)
+    assert not image.signed
+
+
+def test_image_that_glance_knows_little_of():
+    image = image_info.image_info(
+        {'id': 'i', 'size': None, 'properties': None}
+    )
+
+    assert image.size_bytes == 0
+    assert image.disk_format == 'unknown'
+    assert image.locations == ()
+
+
+@pytest.mark.parametrize(
+    'name',
+    [
+        'img_signature',
+        'img_signature_hash_method',
+        'img_signature_key_type',
+        'img_signature_certificate_uuid',
+    ],
+)
+def test_image_with_any_signature_property_is_signed(image_meta, name):
+    image_meta['properties'][name] = 'x'
+
+    assert image_info.image_info(image_meta).signed
+
+
+def test_settings_are_those_of_the_backends_section(hosted):
+    settings = image_info.settings(
+        hosted.configuration, ('ceph', '/etc/ceph/c.conf', 'cinder', None)
+    )
+
+    assert settings.cluster_name == 'ceph'
+    assert settings.conf_path == '/etc/ceph/c.conf'
+    assert settings.user == 'cinder'
+    assert settings.pool == 'volumes'
+    assert settings.object_bytes == 8 * 2**20
+    assert settings.timeout_seconds == 7
+    assert settings.image_pools == ('images', 'gold')
+    assert settings.strict_locations is False
+    assert settings.verify_signatures is True
+
+
+def test_image_too_big_ends_the_create_with_a_message_for_the_user(
+    context, volume
+):
+    with (
+        pytest.raises(exception.ImageTooBig, match='does not fit') as caught,
+        failures.translated(context, volume),
+    ):
+        raise errors.ImageTooBig('i-1', 2**31, 2**30)
+
+    assert 'i-1' in str(caught.value)
+    (message,) = [
+        each
+        for each in api.API().get_all(context)
+        if each['resource_uuid'] == volume.id
+    ]
+    assert message['detail_id'] == '007'  # NOT_ENOUGH_SPACE_FOR_IMAGE
+
+
+@pytest.mark.parametrize(
+    'error',
+    [
+        errors.StorageError('clone x', OSError('why')),
+        errors.StorageUnreachable('connect', OSError('why')),
+        errors.StorageFull('grow x', OSError('why')),
+        errors.VolumeExists('volumes', 'volume-why'),
+        errors.PluginNotLoadable('cow_backend', 'group', 'why', 'x'),
+    ],
+)
+def test_failure_of_the_storage_names_volume_and_cause(
+    context, volume, error, caplog
+):
+    with (
+        pytest.raises(exception.VolumeBackendAPIException) as caught,
+        failures.translated(context, volume),
+    ):
+        raise error
+
+    assert f'volume={volume.id} ' in caplog.text
+    assert 'why' in caplog.text
+    assert 'why' in str(caught.value)
+    assert caught.value.__cause__ is error
+
+
+def test_every_error_of_ours_is_translated(context, volume):
+    leaves = [errors.CowError]
+    for kind in leaves:
+        leaves.extend(kind.__subclasses__())
+    assert len(leaves) > 5
+    for kind in leaves:
+        error = kind.__new__(kind)
+        error.image_id = 'i'
+        error.reason = 'r'
+        error.kind = 'SourceDamaged'
+        with (
+            pytest.raises(exception.CinderException),
+            failures.translated(context, volume),
+        ):
+            raise error
+
+
+def test_error_of_cinders_own_passes_unchanged(context, volume):
+    error = exception.ReplicationError(reason='x', volume_id='y')
+
+    with (
+        pytest.raises(exception.ReplicationError) as caught,
+        failures.translated(context, volume),
+    ):
+        raise error
+    assert caught.value is error
+
+
+@pytest.mark.parametrize(
+    ('kind', 'wanted'),
+    [
+        ('ImageUnacceptable', exception.ImageUnacceptable),
+        ('SignatureInvalid', exception.ImageSignatureVerificationException),
+        ('SourceUnreachable', exception.GlanceConnectionFailed),
+        ('SourceDamaged', exception.ImageCopyFailure),
+        ('StorageFull', exception.VolumeBackendAPIException),
+        ('of a newer version', exception.VolumeBackendAPIException),
+    ],
+)
+def test_failed_base_is_told_as_if_it_had_failed_here(
+    context, volume, kind, wanted
+):
+    with (
+        pytest.raises(wanted, match='the cause'),
+        failures.translated(context, volume),
+    ):
+        raise errors.BuildFailed('image-1', kind, 'the cause')

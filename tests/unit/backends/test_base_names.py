@@ -1,0 +1,98 @@
+# Licensed under the Apache License, Version 2.0 (the "License"); you may
+# not use this file except in compliance with the License. You may obtain
+# a copy of the License at
+#
+#      http://www.apache.org/licenses/LICENSE-2.0
+#
+# Unless required by applicable law or agreed to in writing, software
+# distributed under the License is distributed on an "AS IS" BASIS, WITHOUT
+# WARRANTIES OR CONDITIONS OF ANY KIND, either express or implied. See the
+# License for the specific language governing permissions and limitations
+# under the License.
+
+import dataclasses
+
+import pytest
+
+from cinder_cow.backends import base_names
+from cinder_cow.backends.base_names import base_name
+from cinder_cow.conversion import convert
+from cinder_cow.planning import formats
+from tests.unit.conftest import IMAGE_ID
+
+SHA = 'ab' * 64
+
+
+@pytest.fixture
+def hashed(image):
+    return dataclasses.replace(
+        image, hash_algo='sha512', hash_value=SHA, disk_format='qcow2'
+    )
+
+
+def test_name_is_the_format_and_the_hash(hashed):
+    assert base_name(hashed) == f'cow-base-qcow2-sha512-{SHA}'
+
+
+def test_images_of_equal_content_share_a_name(hashed):
+    twin = dataclasses.replace(
+        hashed, image_id='other', locations=(), hash_value=SHA.upper()
+    )
+
+    assert base_name(twin) == base_name(hashed)
+
+
+@pytest.mark.parametrize(
+    'changed',
+    [
+        {'hash_value': 'cd' * 64},
+        {'hash_algo': 'sha256'},
+        {'disk_format': 'raw'},
+        {'disk_format': 'vmdk'},
+        {'signature': '12' * 16},
+    ],
+)
+def test_other_content_has_another_name(hashed, changed):
+    other = dataclasses.replace(hashed, **changed)
+
+    assert base_name(other) != base_name(hashed)
+
+
+def test_an_iso_is_read_as_raw(hashed):
+    raw = dataclasses.replace(hashed, disk_format='raw')
+    iso = dataclasses.replace(hashed, disk_format='iso')
+
+    assert base_name(iso) == base_name(raw)
+
+
+@pytest.mark.parametrize(
+    ('changed', 'tail'),
+    [
+        ({'hash_value': None}, ''),
+        ({'hash_algo': None}, ''),
+        ({'hash_value': '../../x'}, ''),
+        ({'hash_algo': 'sha 512/@'}, ''),
+        ({'hash_value': None, 'checksum': 'Ef' * 16}, '-' + 'ef' * 16),
+        ({'hash_value': None, 'checksum': 'no hex'}, ''),
+    ],
+)
+def test_without_a_hash_the_base_is_the_images_own(hashed, changed, tail):
+    image = dataclasses.replace(hashed, **changed)
+
+    assert base_name(image) == f'cow-base-qcow2-image-{IMAGE_ID}{tail}'
+
+
+def test_nothing_is_shared_where_locations_are_not_glances_own(hashed):
+    name = base_name(hashed, shared=False)
+
+    assert name == f'cow-base-qcow2-image-{IMAGE_ID}'
+
+
+def test_scratch_is_named_after_its_base(hashed):
+    name = base_names.scratch_name(base_name(hashed))
+
+    assert name == f'cow-scratch-qcow2-sha512-{SHA}'
+
+
+def test_every_format_with_a_base_is_raw_or_can_be_converted():
+    assert set(formats.FORMATS) == {*formats.RAW_FORMATS, *convert.FORMATS}

@@ -1,0 +1,291 @@
+# Licensed under the Apache License, Version 2.0 (the "License"); you may
+# not use this file except in compliance with the License. You may obtain
+# a copy of the License at
+#
+#      http://www.apache.org/licenses/LICENSE-2.0
+#
+# Unless required by applicable law or agreed to in writing, software
+# distributed under the License is distributed on an "AS IS" BASIS, WITHOUT
+# WARRANTIES OR CONDITIONS OF ANY KIND, either express or implied. See the
+# License for the specific language governing permissions and limitations
+# under the License.
+import logging
+
+import pytest
+
+from cinder_cow import errors
+from cinder_cow.backends import base_names
+from cinder_cow.backends.base_store import Note
+from cinder_cow.base_images.eviction import Limits
+from cinder_cow.base_images.eviction import Reason
+from cinder_cow.base_images.sweep import NOTE_SECONDS
+from cinder_cow.base_images.sweep import SWEEP
+from cinder_cow.base_images.sweep import sweep
+from tests.fakes.bases import MemoryBases
+
+NOW = 10_000.0
+A = 'cow-base-qcow2-sha512-aa'
+B = 'cow-base-qcow2-sha512-bb'
+NOTHING = Limits(max_bytes=0)
+
+
+@pytest.fixture
+def store(backend):
+    store = MemoryBases(backend, clock=lambda: NOW)
+    store.add(A, b'a', last_used=1, image_id='i-a', stored_bytes=100)
+    store.add(B, b'b', last_used=2, image_id='i-b', stored_bytes=50)
+    return store
+
+
+def swept(store, limits=NOTHING, deleted=(), **more):
+    answer = sweep(
+        store,
+        limits,
+        lambda image_ids: set(image_ids) & set(deleted),
+        now=lambda: NOW,
+        **more,
+    )
+    assert not store.leases
+    return answer
+
+
+def names(gone):
+    return [each.name for each in gone]
+
+
+def snapshot(store):
+    return dict(store.things), dict(store.retired), dict(store.written_notes)
+
+
+def test_within_the_limits_nothing_goes(store):
+    answer = swept(store, Limits())
+
+    assert not answer.evicted
+    assert answer.freed_bytes == 0
+    assert set(store.things) == {A, B}
+
+
+def test_bases_beyond_the_limit_are_removed_and_counted(store):
+    answer = swept(store, Limits(max_bytes=50))
+
+    assert names(answer.evicted) == [A]
+    assert answer.freed_bytes == 100
+    assert set(store.things) == {B}
+    assert not store.retired
+
+
+def test_base_with_children_is_never_evicted_for_the_limits(store):
+    store.clone(store.find(A), 'volume-1')
+
+    answer = swept(store)
+
+    assert names(answer.evicted) == [B]
+    assert set(store.things) == {A}
+
+
+def test_evicted_base_is_one_line_in_the_log(store, caplog):
+    with caplog.at_level(logging.INFO):
+        swept(store, Limits(max_bytes=50))
+
+    assert [record.getMessage() for record in caplog.records] == [
+        f'evicted base={A} image=i-a reason=bytes bytes=100 idle=9999'
+    ]
+
+
+def test_base_of_a_deleted_image_is_retired_and_freed_after_its_last_child(
+    store, backend
+):
+    store.clone(store.find(A), 'volume-1')
+
+    answer = swept(store, Limits(), deleted={'i-a'})
+    assert names(answer.retired) == [A]
+    assert answer.retired[0].reason is Reason.IMAGE_DELETED
+    assert answer.freed_bytes == 0
+    assert store.find(A) is None
+    assert len(store.retired) == 1
+
+    backend.remove('volume-1')
+    answer = swept(store, Limits())
+    assert len(answer.purged) == 1
+    assert not store.retired
+
+
+def test_base_of_a_deleted_image_without_children_goes_at_once(store):
+    answer = swept(store, Limits(), deleted={'i-b'})
+
+    assert names(answer.evicted) == [B]
+    assert not store.retired
+
+
+def test_clone_made_between_the_look_and_the_retiring_keeps_its_parent(
+    store, backend, monkeypatch
+):
+    base = store.find(A)
+    look = store.has_children
+
+    def has_children(name):
+        answer = look(name)
+        if name == A:
+            store.clone(base, 'volume-1')
+        return answer
+
+    monkeypatch.setattr(store, 'has_children', has_children)
+    swept(store, Limits(max_bytes=50))
+
+    assert len(store.retired) == 1
+    with pytest.raises(errors.BaseGone):
+        store.clone(base, 'volume-2')
+    backend.remove('volume-1')
+    swept(store, Limits())
+    assert not store.retired
+
+
+def test_only_one_sweeps_in_the_cluster(store):
+    other = store.lease(SWEEP)
+
+    assert sweep(store, NOTHING, lambda _ids: set()) is None
+    assert set(store.things) == {A, B}
+
+    other.release()
+    assert swept(store) is not None
+
+
+def test_base_that_another_holds_the_lease_of_is_passed_over(store):
+    with store.lease(A):
+        sweep(store, NOTHING, lambda _ids: set(), now=lambda: NOW)
+
+    assert set(store.things) == {A}
+
+
+def test_lease_that_is_lost_saves_the_base(store):
+    store.failing.add('check')
+
+    answer = swept(store)
+
+    assert len(answer.failures) == 2
+    assert set(store.things) == {A, B}
+
+
+@pytest.mark.parametrize('method', ['lease', 'has_children', 'retire'])
+def test_base_that_fails_does_not_stop_the_others(store, caplog, method):
+    store.failing.add((method, A))
+
+    answer = swept(store)
+
+    assert names(answer.evicted) == [B]
+    assert len(answer.failures) == 1
+    assert [each.levelname for each in caplog.records] == ['WARNING']
+    assert A in caplog.text
+
+
+def test_removal_that_fails_frees_nothing_and_is_done_by_the_next(store):
+    store.failing.add('purge')
+    answer = swept(store)
+    assert answer.freed_bytes == 0
+    assert len(answer.failures) == 2
+
+    store.failing.clear()
+    assert len(swept(store).purged) == 2
+    assert not store.retired
+
+
+def test_without_an_answer_from_glance_no_image_is_deleted(store, caplog):
+    def unreachable(image_ids):
+        raise OSError('no route to host')
+
+    answer = sweep(store, Limits(max_bytes=50), unreachable, now=lambda: NOW)
+
+    assert names(answer.evicted) == [A]
+    assert 'no route to host' in caplog.text
+
+
+def test_glance_is_asked_once_for_all_images(store):
+    asked = []
+    store.used(store.find(A), 'i-b')
+
+    sweep(store, Limits(), lambda ids: asked.append(list(ids)) or set())
+
+    assert asked == [['i-a', 'i-b']]
+
+
+@pytest.fixture
+def dead_build(store):
+    """What a builder leaves that is killed."""
+    name = 'cow-base-qcow2-sha512-cc'
+    store.set_note(name, Note(written=NOW - 5))
+    store.create(name, 10)
+    store.create(base_names.scratch_name(name), 10)
+    return name
+
+
+def test_what_a_dead_builder_left_is_removed(store, dead_build):
+    answer = swept(store, Limits())
+
+    assert answer.abandoned_builds == (dead_build,)
+    assert set(store.things) == {A, B}
+    assert not store.notes()
+
+
+def test_build_that_goes_on_is_left_alone(store, dead_build):
+    with store.lease(dead_build):
+        answer = sweep(store, Limits(), lambda _ids: set())
+
+    assert not answer.abandoned_builds
+    assert len(store.things) == 4
+    assert dead_build in store.notes()
+
+
+def test_base_whose_builder_died_after_finishing_it_stays(store):
+    store.set_note(A, Note())
+    store.create(base_names.scratch_name(A), 10)
+
+    swept(store, Limits())
+
+    assert set(store.things) == {A, B}
+    assert not store.notes()
+
+
+def test_failure_can_be_read_for_an_hour(store, dead_build):
+    note = Note(1, 'StorageFull', 'full', written=NOW - NOTE_SECONDS)
+    store.set_note(dead_build, note)
+    answer = swept(store, Limits())
+    assert store.notes() == {dead_build: note}
+    assert not answer.abandoned_builds
+    assert set(store.things) == {A, B}
+
+    old = Note(1, 'StorageFull', 'full', written=NOW - NOTE_SECONDS - 1)
+    store.set_note(dead_build, old)
+    swept(store, Limits())
+    assert not store.notes()
+
+
+def test_note_stays_when_its_build_cannot_be_removed(store, dead_build):
+    store.failing.add(('discard', dead_build))
+
+    answer = swept(store)
+
+    assert dead_build in store.notes()
+    assert names(answer.evicted) == [A, B]
+    assert len(answer.failures) == 1
+
+
+def test_dry_run_tells_the_same_and_changes_nothing(store, dead_build):
+    store.clone(store.find(A), 'volume-1')
+    before = snapshot(store)
+
+    dry = swept(store, deleted={'i-a'}, dry_run=True)
+    assert snapshot(store) == before
+
+    assert swept(store, deleted={'i-a'}) == dry
+    assert names(dry.retired) == [A]
+    assert names(dry.evicted) == [B]
+    assert dry.freed_bytes == 50
+
+
+def test_store_that_cannot_say_what_it_keeps_is_an_error(store):
+    store.failing.add('kept')
+
+    with pytest.raises(errors.StorageError):
+        swept(store)
+
+    assert not store.leases

@@ -1,0 +1,286 @@
+# Licensed under the Apache License, Version 2.0 (the "License"); you may
+# not use this file except in compliance with the License. You may obtain
+# a copy of the License at
+#
+#      http://www.apache.org/licenses/LICENSE-2.0
+#
+# Unless required by applicable law or agreed to in writing, software
+# distributed under the License is distributed on an "AS IS" BASIS, WITHOUT
+# WARRANTIES OR CONDITIONS OF ANY KIND, either express or implied. See the
+# License for the specific language governing permissions and limitations
+# under the License.
+"""Images by qemu-img, and the same spoilt by hand."""
+
+import struct
+import subprocess
+
+import pytest
+
+from cinder_cow import errors
+from cinder_cow.backends.base_store import Readable
+from cinder_cow.conversion import header_check
+from cinder_cow.model import ImageInfo
+
+MIB = 2**20
+SIZE = 6 * MIB
+GOOD = {
+    'qcow2': ('qcow2', ()),
+    'qcow2 compat 0.10': ('qcow2', ('-o', 'compat=0.10')),
+    'qcow2 compressed': ('qcow2', ('-c',)),
+    'qcow2 small clusters': ('qcow2', ('-o', 'cluster_size=512')),
+    'vmdk': ('vmdk', ()),
+    'vmdk streamed': ('vmdk', ('-o', 'subformat=streamOptimized')),
+    'vhd': ('vhd', ()),
+    'vhd fixed': ('vhd', ('-o', 'subformat=fixed')),
+    'vhdx': ('vhdx', ()),
+    'vdi': ('vdi', ()),
+    'qed': ('qed', ()),
+    'ploop': ('ploop', ()),
+}
+QEMU = {'vhd': 'vpc', 'ploop': 'parallels'}
+
+
+class Content(Readable):
+    def __init__(self, content):
+        self.content = bytes(content)
+        self.read_bytes = 0
+
+    @property
+    def size_bytes(self):
+        return len(self.content)
+
+    def read_at(self, offset, length):
+        found = self.content[offset : offset + length]
+        self.read_bytes += len(found)
+        return found
+
+    def close(self):
+        pass
+
+
+def image(disk_format):
+    return ImageInfo('image-1', 'active', disk_format, 'bare')
+
+
+def check(disk_format, content):
+    header_check.require_safe(image(disk_format), Content(content))
+
+
+def refusal(disk_format, content):
+    with pytest.raises(errors.ImageUnacceptable) as caught:
+        check(disk_format, content)
+    assert 'image-1' in str(caught.value)
+    return caught.value.reason
+
+
+@pytest.fixture(scope='module')
+def make(tmp_path_factory):
+    """The bytes of an image of a kind, of a disk with data here and there."""
+    folder = tmp_path_factory.mktemp('images')
+    raw = folder / 'raw'
+    disk = bytearray(SIZE)
+    for start in range(0, SIZE, MIB):
+        disk[start : start + 65536] = bytes([1 + start // MIB]) * 65536
+    raw.write_bytes(disk)
+    made = {}
+
+    def make(kind):
+        if kind not in made:
+            disk_format, more = GOOD[kind]
+            driver = QEMU.get(disk_format, disk_format)
+            path = folder / kind.replace(' ', '-')
+            subprocess.run(
+                ['qemu-img', 'convert', '-f', 'raw', '-O', driver, *more]
+                + [raw, path],
+                check=True,
+            )
+            made[kind] = path.read_bytes()
+        return bytearray(made[kind])
+
+    return make
+
+
+def created(folder, *arguments):
+    subprocess.run(
+        ['qemu-img', 'create', '-q', *arguments], check=True, cwd=folder
+    )
+
+
+@pytest.mark.parametrize('kind', GOOD)
+def test_what_qemu_makes_is_safe(make, kind):
+    check(GOOD[kind][0], make(kind))
+
+
+@pytest.mark.parametrize('kind', GOOD)
+def test_another_declared_format_is_named_with_the_true_one(make, kind):
+    true = GOOD[kind][0]
+    for declared in {'qcow2', 'vmdk', 'vhd', 'vhdx', 'vdi', 'qed', 'ploop'}:
+        if declared != true:
+            reason = refusal(declared, make(kind))
+            assert f'it is declared {declared}, and its content is' in reason
+            if kind != 'vhd fixed':  # its footer is at its end alone
+                assert f'content is {true}' in reason
+
+
+@pytest.mark.parametrize('declared', ['qcow2', 'vmdk', 'vhd', 'vhdx', 'vdi'])
+@pytest.mark.parametrize('content', [b'', b'\0' * 5, b'no disk' * 99])
+def test_what_is_no_image_at_all_is_refused(declared, content):
+    assert refusal(declared, content)
+
+
+def test_a_backing_file_is_refused(tmp_path):
+    created(tmp_path, '-f', 'raw', 'base', '1M')
+    back = ('-b', 'base', '-F', 'raw')
+    created(tmp_path, '-f', 'qcow2', *back, 'a.qcow2')
+    created(tmp_path, '-f', 'qed', *back, 'a.qed')
+    created(tmp_path, '-f', 'vmdk', 'base.vmdk', '1M')
+    created(tmp_path, '-f', 'vmdk', '-b', 'base.vmdk', '-F', 'vmdk', 'a.vmdk')
+    qcow2 = refusal('qcow2', (tmp_path / 'a.qcow2').read_bytes())
+    assert 'Image has a backing file' in qcow2
+    qed = refusal('qed', (tmp_path / 'a.qed').read_bytes())
+    assert 'it has a backing file' in qed
+    vmdk = refusal('vmdk', (tmp_path / 'a.vmdk').read_bytes())
+    assert 'it has a parent' in vmdk
+
+
+def test_a_data_file_is_refused(tmp_path):
+    created(
+        tmp_path, '-f', 'qcow2', '-o', 'data_file=d,data_file_raw=on', 'a',
+        '1M',
+    )  # fmt: skip
+    reason = refusal('qcow2', (tmp_path / 'a').read_bytes())
+    assert 'data_file' in reason
+
+
+@pytest.mark.parametrize('bit', [4, 5, 17, 63])
+def test_an_unknown_feature_of_qcow2_is_refused(make, bit):
+    content = make('qcow2')
+    content[72:80] = struct.pack('>Q', 1 << bit)
+    assert 'Unknown QCOW2 features' in refusal('qcow2', content)
+
+
+def test_an_unknown_version_of_qcow2_is_refused(make):
+    content = make('qcow2')
+    content[4:8] = struct.pack('>I', 4)
+    assert 'Unsupported qcow2 version' in refusal('qcow2', content)
+
+
+@pytest.mark.parametrize('method', [1, 2])
+def test_an_encrypted_qcow2_is_refused(make, method):
+    content = make('qcow2')
+    content[32:36] = struct.pack('>I', method)
+    reason = refusal('qcow2', content)
+    assert f'it is encrypted (qcow2 crypt method {method})' in reason
+
+
+def test_a_flat_vmdk_is_refused(tmp_path):
+    created(
+        tmp_path, '-f', 'vmdk', '-o', 'subformat=monolithicFlat', 'a.vmdk',
+        '1M',
+    )  # fmt: skip
+    reason = refusal('vmdk', (tmp_path / 'a.vmdk').read_bytes())
+    assert 'Unsupported subformat' in reason
+
+
+def test_a_vmdk_that_names_a_path_is_refused(make):
+    content = make('vmdk').replace(b'"vmdk"', b'"/etc"')
+    assert 'Invalid extent filenames' in refusal('vmdk', content)
+
+
+def test_a_damaged_header_is_refused(make):
+    content = make('vhdx')
+    content[192 * 1024 : 192 * 1024 + 4] = b'XXXX'
+    assert 'its header is damaged' in refusal('vhdx', content)
+    content = make('vmdk')
+    content[28:36] = struct.pack('<Q', 99)
+    assert 'its header is damaged' in refusal('vmdk', content)
+
+
+def test_a_difference_to_another_vhd_is_refused(make):
+    content = make('vhd')
+    content[60:64] = struct.pack('>I', 4)
+    assert 'vhd of the type 4' in refusal('vhd', content)
+
+
+def with_footer(content):
+    """As VMware streams: the header refers to a footer at the end."""
+    header = content[:512]
+    content[56:64] = struct.pack('<Q', 2**64 - 1)
+    marker = struct.pack('<QII', 1, 0, 3).ljust(512, b'\0')
+    return content + marker + header + bytes(512)
+
+
+def test_the_footer_of_a_streamed_vmdk_is_read_at_its_end(make):
+    content = with_footer(make('vmdk streamed'))
+    check('vmdk', content)
+    content[-1536 + 12] = 9
+    assert 'Footer marker is invalid' in refusal('vmdk', content)
+
+
+def test_little_is_read_of_a_large_image(make):
+    content = with_footer(make('vmdk streamed'))
+    middle = Content(content[:-1536] + bytes(99 * MIB) + content[-1536:])
+    header_check.require_safe(image('vmdk'), middle)
+    assert middle.read_bytes < 3 * MIB
+
+
+def test_metadata_that_lies_too_far_is_not_looked_for(make):
+    content = make('vhdx')
+    entry = 192 * 1024 + 16
+    for start in (entry, entry + 32):
+        content[start + 16 : start + 24] = struct.pack('<Q', 2**40)
+    far = Content(content + bytes(80 * MIB))
+    with pytest.raises(errors.ImageUnacceptable):
+        header_check.require_safe(image('vhdx'), far)
+    assert far.read_bytes < 70 * MIB
+
+
+CUT = ['qcow2', 'qcow2 compat 0.10', 'qcow2 compressed', 'vmdk', 'vdi']
+
+
+@pytest.mark.parametrize('kind', [*CUT, 'qcow2 small clusters', 'ploop'])
+@pytest.mark.parametrize('part', [0.5, 0.8])
+def test_an_image_that_is_cut_off_is_refused(make, kind, part):
+    content = make(kind)
+    cut = content[: int(len(content) * part)]
+    assert 'it is cut off' in refusal(GOOD[kind][0], cut)
+
+
+def test_a_table_that_is_cut_off_is_refused(make):
+    content = make('qcow2')
+    (first,) = struct.unpack_from('>Q', content, 40)
+    assert 'and a table' in refusal('qcow2', content[: first + 4])
+    (second,) = struct.unpack_from('>Q', content, first)
+    second &= (1 << 56) - 512
+    assert 'and a table' in refusal('qcow2', content[: second + 512])
+
+
+def test_a_table_that_points_behind_the_end_is_refused(make):
+    content = make('qcow2')
+    (first,) = struct.unpack_from('>Q', content, 40)
+    content[first : first + 8] = struct.pack('>Q', 1 << 50)
+    assert 'it is cut off' in refusal('qcow2', content)
+
+
+@pytest.mark.parametrize('size', [2**60, 2**63])
+def test_a_hostile_virtual_size_costs_nothing(make, size):
+    content = make('qcow2')
+    content[24:32] = struct.pack('>Q', size)
+    found = Content(content)
+    header_check.require_safe(image('qcow2'), found)
+    assert header_check.disk_bytes(image('qcow2'), found) == size
+    assert found.read_bytes < 4 * MIB
+
+
+def test_only_qemu_knows_the_size_of_other_formats(make):
+    found = Content(make('vmdk'))
+    assert header_check.disk_bytes(image('vmdk'), found) is None
+
+
+def test_a_failure_of_the_storage_is_passed_on():
+    class Broken(Content):
+        def read_at(self, offset, length):
+            raise errors.StorageError('read', OSError('x'))
+
+    with pytest.raises(errors.StorageError):
+        header_check.require_safe(image('qcow2'), Broken(b'x'))

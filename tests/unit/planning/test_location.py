@@ -1,0 +1,68 @@
+# Licensed under the Apache License, Version 2.0 (the "License"); you may
+# not use this file except in compliance with the License. You may obtain
+# a copy of the License at
+#
+#      http://www.apache.org/licenses/LICENSE-2.0
+#
+# Unless required by applicable law or agreed to in writing, software
+# distributed under the License is distributed on an "AS IS" BASIS, WITHOUT
+# WARRANTIES OR CONDITIONS OF ANY KIND, either express or implied. See the
+# License for the specific language governing permissions and limitations
+# under the License.
+import pytest
+
+from cinder_cow.model import RefusalCode
+from cinder_cow.model import SnapshotRef
+from cinder_cow.planning import location
+
+
+def test_location_of_glance_is_read():
+    assert location.parse('rbd://f-1/images/i-1/snap') == SnapshotRef(
+        'f-1', 'images', 'i-1', 'snap'
+    )
+
+
+def test_percent_quoting_is_undone_after_the_cut():
+    ref = location.parse('rbd://f/a%2Fb%20c/i%25/snap')
+
+    assert (ref.pool, ref.image) == ('a/b c', 'i%')
+
+
+@pytest.mark.parametrize(
+    'url',
+    [
+        'rbd://',
+        'rbd://image',  # as Glance wrote them before it knew fsids
+        'rbd://fsid/pool/image',
+        'rbd://fsid/pool/image/snap/more',
+        'rbd://fsid//image/snap',
+        'rbd:///pool/image/snap',
+        'rbd://fsid/pool/image/',
+        'rbd://fsid/pool/%FF/snap',
+        'rbd://fsid/pool/a%0Ab/snap',
+        'rbd://fsid/pool/a%00/snap',
+    ],
+)
+def test_malformed_location_is_refused(url):
+    answer = location.parse(url)
+
+    assert answer.code is RefusalCode.MALFORMED_LOCATION
+    assert repr(url) in answer.reason
+
+
+@pytest.mark.parametrize(
+    ('url', 'scheme'),
+    [
+        ('file:///var/lib/glance/images/1', "'file'"),
+        ('swift+https://user:secret@host/container/1', "'swift+https'"),
+        ('RBD://fsid/pool/image/snap', "'RBD'"),
+        ('nothing', "'none'"),
+        ('', "'none'"),
+    ],
+)
+def test_other_store_is_refused_by_its_scheme_alone(url, scheme):
+    answer = location.parse(url)
+
+    assert answer.code is RefusalCode.NOT_RBD
+    assert scheme in answer.reason
+    assert 'secret' not in str(answer)

@@ -1,0 +1,215 @@
+# Licensed under the Apache License, Version 2.0 (the "License"); you may
+# not use this file except in compliance with the License. You may obtain
+# a copy of the License at
+#
+#      http://www.apache.org/licenses/LICENSE-2.0
+#
+# Unless required by applicable law or agreed to in writing, software
+# distributed under the License is distributed on an "AS IS" BASIS, WITHOUT
+# WARRANTIES OR CONDITIONS OF ANY KIND, either express or implied. See the
+# License for the specific language governing permissions and limitations
+# under the License.
+import dataclasses
+
+import pytest
+
+from cinder_cow import errors
+from cinder_cow.model import Base
+from cinder_cow.model import BuildBase
+from cinder_cow.model import Clone
+from cinder_cow.model import CloneBase
+from cinder_cow.model import Delegate
+from cinder_cow.model import Refusal
+from cinder_cow.model import RefusalCode
+from cinder_cow.model import Snapshot
+from cinder_cow.model import SnapshotRef
+from cinder_cow.model import Stream
+from cinder_cow.model import Target
+from cinder_cow.model import Verdict
+from cinder_cow.planning import plan
+from cinder_cow.planning.plan import BaseFacts
+from cinder_cow.planning.plan import BaseRule
+from tests.fakes.bases import story
+
+GIB = 2**30
+TARGET = Target('v-1', 'volume-v-1', GIB)
+REFUSAL = Refusal(RefusalCode.NOT_RAW, 'reason', 'remedy')
+
+
+def parent(size_bytes):
+    ref = SnapshotRef('f', 'images', 'i-1', 'snap')
+    return Snapshot(ref, size_bytes, 2**22, True)
+
+
+@pytest.mark.parametrize('size_bytes', [0, 1, GIB - 1, GIB])
+def test_parent_that_fits_is_cloned(image, size_bytes):
+    verdict = Verdict(parent(size_bytes), (REFUSAL,))
+
+    assert plan.choose(image, TARGET, verdict) == Clone(
+        parent(size_bytes), GIB
+    )
+
+
+def test_parent_one_byte_too_big_is_an_error_that_names_the_sizes(image):
+    with pytest.raises(errors.ImageTooBig) as caught:
+        plan.choose(image, TARGET, Verdict(parent(GIB + 1)))
+
+    assert caught.value.image_bytes == GIB + 1
+    assert str(GIB + 1) in str(caught.value)
+    assert str(GIB) in str(caught.value)
+    assert 'at least 2 GiB' in str(caught.value)
+
+
+def test_size_that_glance_records_does_not_decide(image):
+    # Nova's direct snapshots have size 0 there; the parent itself counts.
+    claimed = dataclasses.replace(image, size_bytes=0)
+
+    with pytest.raises(errors.ImageTooBig):
+        plan.choose(claimed, TARGET, Verdict(parent(2 * GIB)))
+
+
+@pytest.mark.parametrize('disk_format', ['raw', 'iso'])
+def test_image_that_cannot_be_cloned_is_streamed(image, disk_format):
+    image = dataclasses.replace(image, disk_format=disk_format)
+    verdict = Verdict(refusals=(REFUSAL,))
+
+    assert plan.choose(image, TARGET, verdict) == Stream(GIB, (REFUSAL,))
+
+
+def test_stream_that_does_not_fit_is_an_error_too(image):
+    image = dataclasses.replace(image, size_bytes=GIB + 1)
+
+    with pytest.raises(errors.ImageTooBig):
+        plan.choose(image, TARGET, Verdict(refusals=(REFUSAL,)))
+
+
+@pytest.mark.parametrize(
+    'changed',
+    [
+        {'disk_format': 'qcow2'},
+        {'disk_format': 'vmdk'},
+        {'container_format': 'ovf'},
+        {'container_format': 'compressed'},
+        {'status': 'deactivated'},
+    ],
+)
+def test_image_whose_bytes_are_not_the_disks_is_left_to_cinder(image, changed):
+    image = dataclasses.replace(image, **changed)
+    verdict = Verdict(refusals=(REFUSAL,))
+
+    assert plan.choose(image, TARGET, verdict) == Delegate((REFUSAL,))
+
+
+def base(size_bytes=GIB):
+    return Base('cow-base-x', parent(size_bytes), story())
+
+
+FOREIGN = Verdict(refusals=(REFUSAL,))
+CLONEABLE = Verdict(parent(GIB))
+LIMIT = GIB // 2
+
+
+def chosen(image, verdict, rule, found=None, target=TARGET):
+    facts = BaseFacts(rule, LIMIT, found)
+    return plan.choose(image, target, verdict, facts)
+
+
+def sized(image, size_bytes, disk_format='raw'):
+    return dataclasses.replace(
+        image, size_bytes=size_bytes, disk_format=disk_format
+    )
+
+
+CONVERTED = ['qcow2', 'vmdk', 'vhd', 'vhdx', 'vdi', 'qed', 'ploop']
+
+
+@pytest.mark.parametrize('rule', [BaseRule.AUTO, BaseRule.ALWAYS])
+@pytest.mark.parametrize('disk_format', CONVERTED)
+def test_image_that_is_to_be_converted_gets_a_base(image, rule, disk_format):
+    # However large the file is: what it holds is checked when it is built.
+    image = sized(image, 5 * GIB, disk_format)
+
+    assert chosen(image, FOREIGN, rule) == BuildBase(GIB, (REFUSAL,))
+
+
+@pytest.mark.parametrize('disk_format', ['raw', 'iso', *CONVERTED])
+@pytest.mark.parametrize('rule', [BaseRule.AUTO, BaseRule.ALWAYS])
+def test_base_that_is_there_is_cloned(image, rule, disk_format):
+    image = sized(image, 1, disk_format)
+
+    wanted = CloneBase(base(), GIB, (REFUSAL,))
+    assert chosen(image, FOREIGN, rule, base()) == wanted
+
+
+@pytest.mark.parametrize(
+    ('size_bytes', 'wanted'),
+    [
+        (LIMIT, BuildBase(GIB, (REFUSAL,))),
+        (LIMIT + 1, Stream(GIB, (REFUSAL,))),
+    ],
+)
+def test_auto_bases_raw_images_up_to_the_limit(image, size_bytes, wanted):
+    image = sized(image, size_bytes)
+
+    assert chosen(image, FOREIGN, BaseRule.AUTO) == wanted
+
+
+def test_large_raw_image_is_cloned_from_a_base_that_is_there(image):
+    image = sized(image, LIMIT + 1)
+
+    found = chosen(image, FOREIGN, BaseRule.AUTO, base())
+
+    assert found == CloneBase(base(), GIB, (REFUSAL,))
+
+
+def test_always_bases_large_raw_images_and_cloneable_ones(image):
+    image = sized(image, LIMIT + 1)
+
+    for verdict in (FOREIGN, CLONEABLE):
+        found = chosen(image, verdict, BaseRule.ALWAYS)
+        assert found == BuildBase(GIB, verdict.refusals)
+
+
+def test_auto_clones_in_place_also_beside_a_base(image):
+    found = chosen(image, CLONEABLE, BaseRule.AUTO, base())
+
+    assert found == Clone(parent(GIB), GIB)
+
+
+@pytest.mark.parametrize(
+    ('disk_format', 'wanted'),
+    [('raw', Stream(GIB, (REFUSAL,))), ('qcow2', Delegate((REFUSAL,)))],
+)
+def test_never_makes_no_base(image, disk_format, wanted):
+    image = sized(image, 1, disk_format)
+
+    assert chosen(image, FOREIGN, BaseRule.NEVER) == wanted
+    assert not plan.may_have_base(image, BaseRule.NEVER)
+
+
+@pytest.mark.parametrize('rule', BaseRule)
+@pytest.mark.parametrize(
+    ('changed', 'wanted'),
+    [
+        ({'size_bytes': 0}, Stream(GIB, (REFUSAL,))),
+        ({'size_bytes': 0, 'disk_format': 'qcow2'}, Delegate((REFUSAL,))),
+        ({'disk_format': 'luks'}, Delegate((REFUSAL,))),
+        ({'disk_format': 'ami'}, Delegate((REFUSAL,))),
+        ({'container_format': 'ova'}, Delegate((REFUSAL,))),
+        ({'status': 'deactivated'}, Delegate((REFUSAL,))),
+    ],
+)
+def test_what_has_no_base_goes_as_before(image, rule, changed, wanted):
+    image = dataclasses.replace(image, **changed)
+
+    assert not plan.may_have_base(image, rule)
+    assert chosen(image, FOREIGN, rule) == wanted
+
+
+def test_base_that_does_not_fit_is_an_error_before_anything_is_made(image):
+    image = sized(image, 1, 'qcow2')
+
+    with pytest.raises(errors.ImageTooBig):
+        chosen(image, FOREIGN, BaseRule.AUTO, base(GIB + 1))
+    with pytest.raises(errors.ImageTooBig):
+        chosen(sized(image, GIB + 1), FOREIGN, BaseRule.ALWAYS)

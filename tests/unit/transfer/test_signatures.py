@@ -1,0 +1,186 @@
+# Licensed under the Apache License, Version 2.0 (the "License"); you may
+# not use this file except in compliance with the License. You may obtain
+# a copy of the License at
+#
+#      http://www.apache.org/licenses/LICENSE-2.0
+#
+# Unless required by applicable law or agreed to in writing, software
+# distributed under the License is distributed on an "AS IS" BASIS, WITHOUT
+# WARRANTIES OR CONDITIONS OF ANY KIND, either express or implied. See the
+# License for the specific language governing permissions and limitations
+# under the License.
+"""With cursive and cryptography themselves; only the certificate is handed
+over here, where Cinder has it from the key manager.
+"""
+
+import base64
+import datetime
+
+from cryptography import x509
+from cryptography.hazmat.primitives import hashes
+from cryptography.hazmat.primitives.asymmetric import ec
+from cryptography.hazmat.primitives.asymmetric import padding
+from cryptography.hazmat.primitives.asymmetric import rsa
+from cursive import exception as cursive_errors
+from cursive import signature_utils
+import pytest
+
+from cinder_cow import errors
+from cinder_cow.model import ImageInfo
+from cinder_cow.model import Stream
+from cinder_cow.model import Target
+from cinder_cow.transfer import signatures
+from tests.fakes.source import MemorySource
+from tests.fakes.source import crew
+from tests.fakes.work import nothing
+from tests.fakes.work import run
+
+CONTENT = b'D0D-' * 30_000
+WRONG = CONTENT[:-1] + b'?'
+CONTEXT = object()
+IMAGE = ImageInfo('i-1', 'active', 'raw', 'bare', len(CONTENT), signed=True)
+TARGET = Target('v-1', 'volume-v-1', len(CONTENT))
+
+
+def certificate(key):
+    name = x509.Name(
+        [x509.NameAttribute(x509.NameOID.COMMON_NAME, 'the signer')]
+    )
+    now = datetime.datetime.now(datetime.UTC)
+    return (
+        x509.CertificateBuilder()
+        .subject_name(name)
+        .issuer_name(name)
+        .public_key(key.public_key())
+        .serial_number(1)
+        .not_valid_before(now - datetime.timedelta(days=1))
+        .not_valid_after(now + datetime.timedelta(days=1))
+        .sign(key, hashes.SHA256())
+    )
+
+
+def signed_rsa(content, key):
+    padded = padding.PSS(padding.MGF1(hashes.SHA256()), padding.PSS.MAX_LENGTH)
+    return key.sign(content, padded, hashes.SHA256())
+
+
+def signed_ec(content, key):
+    return key.sign(content, ec.ECDSA(hashes.SHA256()))
+
+
+RSA = rsa.generate_private_key(65537, 2048)
+EC = ec.generate_private_key(ec.SECP384R1())
+KINDS = {
+    'RSA-PSS': (RSA, signed_rsa(CONTENT, RSA)),
+    'ECC_SECP384R1': (EC, signed_ec(CONTENT, EC)),
+}
+
+
+@pytest.fixture
+def asked(monkeypatch):
+    """The certificates that are there, by id; and who asked for them."""
+    there = {kind: certificate(key) for kind, (key, _) in KINDS.items()}
+    contexts = []
+
+    def get_certificate(context, uuid):
+        contexts.append(context)
+        if uuid not in there:
+            raise cursive_errors.SignatureVerificationError(
+                reason=f'Certificate not found with ID: {uuid}'
+            )
+        return there[uuid]
+
+    monkeypatch.setattr(signature_utils, 'get_certificate', get_certificate)
+    return contexts
+
+
+def properties(kind='RSA-PSS', **changes):
+    signature = base64.b64encode(KINDS[kind][1]).decode()
+    given = {
+        'img_signature': signature,
+        'img_signature_hash_method': 'SHA-256',
+        'img_signature_certificate_uuid': kind,
+        'img_signature_key_type': kind,
+    }
+    return {**given, **changes}
+
+
+def verifier(**changes):
+    return signatures.verifier(CONTEXT, 'i-1', properties(**changes))
+
+
+@pytest.mark.parametrize('kind', KINDS)
+def test_right_signature_holds(asked, kind):
+    found = verifier(kind=kind)
+
+    found.update(CONTENT[:17])
+    found.update(CONTENT[17:])
+    found.verify()
+    assert asked == [CONTEXT]
+
+
+@pytest.mark.parametrize('name', signatures.PROPERTIES)
+@pytest.mark.parametrize('value', [None, ''])
+def test_missing_property_is_named(asked, name, value):
+    with pytest.raises(errors.SignatureInvalid, match=f'has no {name}$'):
+        verifier(**{name: value})
+
+
+def test_all_missing_properties_are_named(asked):
+    with pytest.raises(errors.SignatureInvalid) as caught:
+        signatures.verifier(CONTEXT, 'i-1', {})
+    assert all(each in str(caught.value) for each in signatures.PROPERTIES)
+
+
+@pytest.mark.parametrize(
+    'changes',
+    [
+        {'img_signature': 'x'},
+        {'img_signature_hash_method': 'MD5'},
+        {'img_signature_key_type': 'ROT13'},
+        {'img_signature_key_type': 'ECC_SECP384R1'},
+        {'img_signature_certificate_uuid': 'unknown'},
+    ],
+    ids=lambda changes: '-'.join(changes.values()),
+)
+def test_property_that_cannot_be_used_is_a_bad_signature(asked, changes):
+    with pytest.raises(errors.SignatureInvalid, match='i-1 cannot be used'):
+        verifier(**changes)
+
+
+def copy(backend, content, finish=nothing, **changes):
+    return run(
+        Stream(TARGET.size_bytes, ()),
+        IMAGE,
+        TARGET,
+        backend,
+        finish,
+        [MemorySource(content)],
+        verifier=lambda: verifier(**changes),
+    )
+
+
+@pytest.mark.parametrize('kind', KINDS)
+def test_signed_image_is_verified_in_the_stream(asked, backend, kind):
+    told = []
+
+    copy(backend, CONTENT, finish=told.append, kind=kind)
+
+    assert told == [True]
+    assert backend.volumes == {TARGET.volume_name: CONTENT}
+
+
+@pytest.mark.parametrize('kind', KINDS)
+def test_one_wrong_byte_leaves_no_volume(asked, backend, kind):
+    with pytest.raises(errors.SignatureInvalid, match='InvalidSignature'):
+        copy(backend, WRONG, kind=kind)
+    assert backend.volumes == {}
+    assert crew() == []
+
+
+def test_signature_of_another_leaves_no_volume(asked, backend):
+    other = signed_rsa(CONTENT, rsa.generate_private_key(65537, 2048))
+
+    with pytest.raises(errors.SignatureInvalid):
+        copy(backend, CONTENT, img_signature=base64.b64encode(other).decode())
+    assert backend.volumes == {}
