@@ -1,20 +1,8 @@
-# Licensed under the Apache License, Version 2.0 (the "License"); you may
-# not use this file except in compliance with the License. You may obtain
-# a copy of the License at
-#
-#      http://www.apache.org/licenses/LICENSE-2.0
-#
-# Unless required by applicable law or agreed to in writing, software
-# distributed under the License is distributed on an "AS IS" BASIS, WITHOUT
-# WARRANTIES OR CONDITIONS OF ANY KIND, either express or implied. See the
-# License for the specific language governing permissions and limitations
-# under the License.
+# SPDX-License-Identifier: Apache-2.0
 """The benchmarks: `tools/bench.sh [--quick] [--json FILE] [--plot DIR]`."""
 
 import argparse
-from collections.abc import Callable
-from collections.abc import Iterator
-from collections.abc import Sequence
+from collections.abc import Callable, Iterator, Sequence
 import contextlib
 from dataclasses import dataclass
 import json
@@ -24,21 +12,22 @@ import sys
 import tempfile
 from typing import Any
 
-from benchmarks import bursts
-from benchmarks import clones
-from benchmarks import conversions
-from benchmarks import machine
-from benchmarks import report
-from benchmarks import resources
-from benchmarks import scale
-from benchmarks import scene
-from benchmarks import screen
-from benchmarks import series
-from benchmarks import streams
+from benchmarks import (
+    bursts,
+    clones,
+    conversions,
+    machine,
+    report,
+    resources,
+    scale,
+    scene,
+    screen,
+    series,
+    streams,
+)
 from benchmarks.keys import KEYS
 from benchmarks.statistics import Measured
-from sandbox.stack import Options
-from sandbox.stack import Stack
+from sandbox.stack import Options, Stack
 
 CACHE = pathlib.Path(__file__).parents[1] / '.cache'
 

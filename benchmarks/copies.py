@@ -1,22 +1,11 @@
-# Licensed under the Apache License, Version 2.0 (the "License"); you may
-# not use this file except in compliance with the License. You may obtain
-# a copy of the License at
-#
-#      http://www.apache.org/licenses/LICENSE-2.0
-#
-# Unless required by applicable law or agreed to in writing, software
-# distributed under the License is distributed on an "AS IS" BASIS, WITHOUT
-# WARRANTIES OR CONDITIONS OF ANY KIND, either express or implied. See the
-# License for the specific language governing permissions and limitations
-# under the License.
+# SPDX-License-Identifier: Apache-2.0
 """Copies by our engine alone, and by the commands that an operator has.
 
 A program: see `programs`. What is copied is made or uploaded before, and the
 copies are removed outside of the time that is taken.
 """
 
-from collections.abc import Callable
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 import contextlib
 import dataclasses
 import os
@@ -35,16 +24,13 @@ from benchmarks.errors import BenchmarkError
 from benchmarks.statistics import in_turns
 from cinder_cow.backends import base as backends
 from cinder_cow.backends.rbd import RbdBackend
-from cinder_cow.model import ImageInfo
-from cinder_cow.model import Verification
-from cinder_cow.sources.base import ImageSource
-from cinder_cow.sources.base import Settings
+from cinder_cow.model import ImageInfo, Verification
+from cinder_cow.sources.base import ImageSource, SourceSettings
 from cinder_cow.sources.glance import GlanceSource
 from cinder_cow.sources.rbd import RbdSource
 from cinder_cow.transfer import copier
-from cinder_cow.transfer.limiter import Turns
-from demo import cases
-from demo import space
+from cinder_cow.transfer.limiter import CopyLimiter
+from demo import cases, space
 from sandbox.ceph import Cluster
 from sandbox.cloud import Cloud
 from sandbox.stack import Stack
@@ -140,7 +126,7 @@ class Copies:
         self.path: pathlib.Path | None = None
         self._conf = stack.clusters[0].conf
         self._backend = RbdBackend(
-            backends.Settings(
+            backends.BackendSettings(
                 cluster_name='ceph',
                 conf_path=str(self._conf),
                 user=USER,
@@ -149,7 +135,7 @@ class Copies:
                 image_pools=('images',),
             )
         )
-        self.sources = Settings(
+        self.sources = SourceSettings(
             self._backend.settings, ((str(stack.clusters[1].conf), USER),)
         )
 
@@ -162,14 +148,16 @@ class Copies:
         glance: Callable[[], Any] = lambda: None,
     ) -> float:
         """Seconds of our copy."""
-        filler = copier.Filler(copier.Settings(retries=0), [source], Turns(1))
+        filler = copier.ImageCopier(
+            copier.CopySettings(retries=0), [source], CopyLimiter(1)
+        )
         volume_id = str(uuid.uuid4())
         name = f'volume-{volume_id}'
         destination = copier.Destination(
             lambda: self._backend.open(name, size_bytes), size_bytes, True
         )
         began = time.perf_counter()
-        filled = filler.fill(image, copier.Request(glance), destination)
+        filled = filler.fill(image, copier.CopyRequest(glance), destination)
         seconds = time.perf_counter() - began
         if filled.verification is not expected:
             raise BenchmarkError(f'not {expected}: {filled}')

@@ -1,14 +1,4 @@
-# Licensed under the Apache License, Version 2.0 (the "License"); you may
-# not use this file except in compliance with the License. You may obtain
-# a copy of the License at
-#
-#      http://www.apache.org/licenses/LICENSE-2.0
-#
-# Unless required by applicable law or agreed to in writing, software
-# distributed under the License is distributed on an "AS IS" BASIS, WITHOUT
-# WARRANTIES OR CONDITIONS OF ANY KIND, either express or implied. See the
-# License for the specific language governing permissions and limitations
-# under the License.
+# SPDX-License-Identifier: Apache-2.0
 """Thousands of clones of one base, and how long the last of them take.
 
 A program: see `programs`. In a pool of its own, which is removed at the end:
@@ -26,10 +16,7 @@ from benchmarks import programs
 from cinder_cow.backends import base as backends
 from cinder_cow.backends import base_names
 from cinder_cow.backends.rbd import RbdBackend
-from cinder_cow.model import Base
-from cinder_cow.model import ImageInfo
-from cinder_cow.model import Story
-from cinder_cow.model import Verification
+from cinder_cow.model import Base, BaseInfo, ImageInfo, Verification
 from sandbox.ceph import Cluster
 from sandbox.stack import Stack
 
@@ -52,7 +39,7 @@ def main(folder: str, clones: int, most_seconds: float) -> dict[str, Any]:
     cluster = Stack.load(pathlib.Path(folder)).clusters[0]
     with _pool(cluster):
         backend = RbdBackend(
-            backends.Settings(
+            backends.BackendSettings(
                 cluster_name='ceph',
                 conf_path=str(cluster.conf),
                 user='admin',
@@ -100,7 +87,7 @@ def _base(backend: RbdBackend) -> Base:
     with store.create(name, IMAGE.size_bytes) as writer:
         writer.write_at(0, b'base' * MIB)
         writer.flush()
-    story = Story(
+    story = BaseInfo(
         image_id=IMAGE.image_id,
         disk_format='raw',
         hash_algo=None,

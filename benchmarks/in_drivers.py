@@ -1,22 +1,11 @@
-# Licensed under the Apache License, Version 2.0 (the "License"); you may
-# not use this file except in compliance with the License. You may obtain
-# a copy of the License at
-#
-#      http://www.apache.org/licenses/LICENSE-2.0
-#
-# Unless required by applicable law or agreed to in writing, software
-# distributed under the License is distributed on an "AS IS" BASIS, WITHOUT
-# WARRANTIES OR CONDITIONS OF ANY KIND, either express or implied. See the
-# License for the specific language governing permissions and limitations
-# under the License.
+# SPDX-License-Identifier: Apache-2.0
 """How long `clone_image` takes in each driver, and librbd without a driver.
 
 A program: see `programs`. All are in one process and take turns, with the
 options of their sections of cinder.conf.
 """
 
-from collections.abc import Callable
-from collections.abc import Iterable
+from collections.abc import Callable, Iterable
 import concurrent.futures
 import pathlib
 import time
@@ -71,7 +60,7 @@ def main(
     }
 
 
-class Maker:
+class BaseBuilder:
     """Makes clones of one image, and removes them."""
 
     def create(self, name: str) -> None:
@@ -108,7 +97,7 @@ class Maker:
         return seconds
 
 
-class Driver(Maker):
+class Driver(BaseBuilder):
     """One of the two drivers."""
 
     def __init__(self, name: str, image_id: str, fsid: str) -> None:
@@ -135,7 +124,7 @@ class Driver(Maker):
         self._driver.delete_volume(_volume(name))
 
 
-class Librbd(Maker):
+class Librbd(BaseBuilder):
     """One connection, kept, and what a clone needs at the least."""
 
     def __init__(self, conf: str, image_id: str) -> None:

@@ -1,26 +1,11 @@
-# Licensed under the Apache License, Version 2.0 (the "License"); you may
-# not use this file except in compliance with the License. You may obtain
-# a copy of the License at
-#
-#      http://www.apache.org/licenses/LICENSE-2.0
-#
-# Unless required by applicable law or agreed to in writing, software
-# distributed under the License is distributed on an "AS IS" BASIS, WITHOUT
-# WARRANTIES OR CONDITIONS OF ANY KIND, either express or implied. See the
-# License for the specific language governing permissions and limitations
-# under the License.
+# SPDX-License-Identifier: Apache-2.0
 """The outcome as one document and as the lines of a table. Pure."""
 
-from collections.abc import Iterable
-from collections.abc import Mapping
-from dataclasses import dataclass
-from dataclasses import field
+from collections.abc import Iterable, Mapping
+from dataclasses import dataclass, field
 from typing import Any
 
-from benchmarks.keys import BYTES
-from benchmarks.keys import KEYS
-from benchmarks.keys import RATIO
-from benchmarks.keys import Key
+from benchmarks.keys import BYTES, KEYS, RATIO, Key
 from benchmarks.statistics import Measured
 
 DIGITS = 4

@@ -1,31 +1,15 @@
-# Licensed under the Apache License, Version 2.0 (the "License"); you may
-# not use this file except in compliance with the License. You may obtain
-# a copy of the License at
-#
-#      http://www.apache.org/licenses/LICENSE-2.0
-#
-# Unless required by applicable law or agreed to in writing, software
-# distributed under the License is distributed on an "AS IS" BASIS, WITHOUT
-# WARRANTIES OR CONDITIONS OF ANY KIND, either express or implied. See the
-# License for the specific language governing permissions and limitations
-# under the License.
+# SPDX-License-Identifier: Apache-2.0
 """The cloud that is measured, and the images and volumes made in it."""
 
-from collections.abc import Callable
-from collections.abc import Iterator
-from collections.abc import Sequence
+from collections.abc import Callable, Iterator, Sequence
 import concurrent.futures
 import contextlib
 from dataclasses import dataclass
 import pathlib
 import time
-from typing import Any
-from typing import Self
+from typing import Any, Self
 
-from benchmarks import disks
-from benchmarks import journal
-from benchmarks import programs
-from benchmarks import screen
+from benchmarks import disks, journal, programs, screen
 from benchmarks.errors import BenchmarkError
 from demo import cases
 from sandbox.cloud import Cloud

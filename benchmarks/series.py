@@ -1,21 +1,10 @@
-# Licensed under the Apache License, Version 2.0 (the "License"); you may
-# not use this file except in compliance with the License. You may obtain
-# a copy of the License at
-#
-#      http://www.apache.org/licenses/LICENSE-2.0
-#
-# Unless required by applicable law or agreed to in writing, software
-# distributed under the License is distributed on an "AS IS" BASIS, WITHOUT
-# WARRANTIES OR CONDITIONS OF ANY KIND, either express or implied. See the
-# License for the specific language governing permissions and limitations
-# under the License.
+# SPDX-License-Identifier: Apache-2.0
 """What only the plots show: how time, rate and memory grow."""
 
 from typing import Any
 
 from benchmarks import screen
-from benchmarks.scene import QUICK
-from benchmarks.scene import Scene
+from benchmarks.scene import QUICK, Scene
 from demo import watch
 
 THREADS = (1, 2, 4, 8, 16, 32)

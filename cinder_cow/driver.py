@@ -1,43 +1,28 @@
-# Licensed under the Apache License, Version 2.0 (the "License"); you may
-# not use this file except in compliance with the License. You may obtain
-# a copy of the License at
-#
-#      http://www.apache.org/licenses/LICENSE-2.0
-#
-# Unless required by applicable law or agreed to in writing, software
-# distributed under the License is distributed on an "AS IS" BASIS, WITHOUT
-# WARRANTIES OR CONDITIONS OF ANY KIND, either express or implied. See the
-# License for the specific language governing permissions and limitations
-# under the License.
+# SPDX-License-Identifier: Apache-2.0
 """The class that cinder.conf names. Translates, runs, translates back."""
 
 import time
 
-from cinder import exception
-from cinder import interface
+from cinder import exception, interface
 from cinder.volume import configuration
 from cinder.volume.drivers import rbd
 from oslo_config import cfg
 
-from cinder_cow import backends
-from cinder_cow import errors
-from cinder_cow import execute
-from cinder_cow import opts
-from cinder_cow import wiring
+from cinder_cow import backends, errors, execute, opts, wiring
 from cinder_cow.backends.base import ImageBackend
 from cinder_cow.base_images import ensure
-from cinder_cow.cinder_adapter import failures
-from cinder_cow.cinder_adapter import glance_selftest
-from cinder_cow.cinder_adapter import image_info
-from cinder_cow.cinder_adapter import periodic_sweep
-from cinder_cow.cinder_adapter import records
+from cinder_cow.cinder_adapter import (
+    failures,
+    glance_selftest,
+    image_info,
+    periodic_sweep,
+    records,
+)
 from cinder_cow.conversion import qemu_img
-from cinder_cow.model import ImageInfo
-from cinder_cow.model import Method
-from cinder_cow.model import Verdict
+from cinder_cow.model import ImageInfo, Method, Verdict
 from cinder_cow.planning import plan
-from cinder_cow.transfer.copier import Filler
-from cinder_cow.transfer.limiter import Turns
+from cinder_cow.transfer.copier import ImageCopier
+from cinder_cow.transfer.limiter import CopyLimiter
 
 cfg.CONF.register_opts(opts.OPTS, group=configuration.SHARED_CONF_GROUP)
 
@@ -59,7 +44,7 @@ class CowRBDDriver(rbd.RBDDriver):
     def __init__(self, *args, **kwargs):
         super().__init__(*args, **kwargs)
         self.configuration.append_config_values(opts.OPTS)
-        self._turns = Turns(self.configuration.cow_max_copies)
+        self._turns = CopyLimiter(self.configuration.cow_max_copies)
 
     @classmethod
     def get_driver_options(cls):
@@ -85,10 +70,10 @@ class CowRBDDriver(rbd.RBDDriver):
         try:
             backend = self._backend()
             self._filler()
-            finding, examples = glance_selftest.glance_finding()
-            records.finding(finding)
-            for finding in [*backend.findings(examples), qemu_img.finding()]:
-                records.finding(finding)
+            finding, examples = glance_selftest.glance_check()
+            records.check_result(finding)
+            for finding in [*backend.selftest(examples), qemu_img.check()]:
+                records.check_result(finding)
             periodic_sweep.start(
                 self.configuration.cow_base_sweep_seconds,
                 image_info.base_limits(self.configuration),
@@ -168,7 +153,7 @@ class CowRBDDriver(rbd.RBDDriver):
 
     def _work(self, volume, image, request, finish=lambda _verified: None):
         backend, filler = self._backend(), self._filler()
-        return execute.Work(
+        return execute.CreateRequest(
             image,
             image_info.target(volume),
             backend,
@@ -181,7 +166,7 @@ class CowRBDDriver(rbd.RBDDriver):
     def _backend(self) -> ImageBackend:
         return backends.load(self.configuration.cow_backend, self._settings())
 
-    def _filler(self) -> Filler:
+    def _filler(self) -> ImageCopier:
         return wiring.filler(self.configuration, self._settings(), self._turns)
 
     def _settings(self):

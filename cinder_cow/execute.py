@@ -1,22 +1,11 @@
-# Licensed under the Apache License, Version 2.0 (the "License"); you may
-# not use this file except in compliance with the License. You may obtain
-# a copy of the License at
-#
-#      http://www.apache.org/licenses/LICENSE-2.0
-#
-# Unless required by applicable law or agreed to in writing, software
-# distributed under the License is distributed on an "AS IS" BASIS, WITHOUT
-# WARRANTIES OR CONDITIONS OF ANY KIND, either express or implied. See the
-# License for the specific language governing permissions and limitations
-# under the License.
+# SPDX-License-Identifier: Apache-2.0
 """Carries a plan out, and owns the volume's life while it does.
 
 The volume is made, completed and handed over; or it is removed and an error
 is raised. Only what this call made is ever removed.
 """
 
-from collections.abc import Callable
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 import contextlib
 from dataclasses import dataclass
 from typing import Any
@@ -25,31 +14,34 @@ from oslo_log import log as logging
 
 from cinder_cow import errors
 from cinder_cow.backends.base import ImageBackend
-from cinder_cow.base_images.ensure import Bases
-from cinder_cow.base_images.ensure import Ensured
-from cinder_cow.model import BuildBase
-from cinder_cow.model import Clone
-from cinder_cow.model import CloneBase
-from cinder_cow.model import Delegate
-from cinder_cow.model import ImageInfo
-from cinder_cow.model import Method
-from cinder_cow.model import Plan
-from cinder_cow.model import Refusal
-from cinder_cow.model import Result
-from cinder_cow.model import Stream
-from cinder_cow.model import Target
-from cinder_cow.model import Verification
-from cinder_cow.transfer.copier import Destination
-from cinder_cow.transfer.copier import Filled
-from cinder_cow.transfer.copier import Filler
-from cinder_cow.transfer.copier import Request
-from cinder_cow.transfer.copier import opener
+from cinder_cow.base_images.ensure import BaseImages, Ensured
+from cinder_cow.model import (
+    BuildBase,
+    Clone,
+    CloneBase,
+    Delegate,
+    ImageInfo,
+    Method,
+    Plan,
+    Refusal,
+    Result,
+    Stream,
+    Target,
+    Verification,
+)
+from cinder_cow.transfer.copier import (
+    CopyRequest,
+    CopyResult,
+    Destination,
+    ImageCopier,
+    opener,
+)
 
 LOG = logging.getLogger(__name__)
 
 
 @dataclass(frozen=True, slots=True)
-class Work:
+class CreateRequest:
     """What a plan is carried out with."""
 
     image: ImageInfo
@@ -60,13 +52,13 @@ class Work:
     #: image itself. When it raises, a new volume is removed and the error
     #: goes on.
     finish: Callable[[bool | None], None]
-    filler: Filler
-    request: Request
+    filler: ImageCopier
+    request: CopyRequest
     #: None where the backend keeps no base images.
-    bases: Bases | None = None
+    bases: BaseImages | None = None
 
 
-def run(plan: Plan, work: Work) -> Result:
+def run(plan: Plan, work: CreateRequest) -> Result:
     """What was done for the volume.
 
     :raises CowError: and whatever ``finish`` raises. The volume is gone then.
@@ -84,7 +76,7 @@ def run(plan: Plan, work: Work) -> Result:
             return _delegate(plan, work)
 
 
-def _clone(plan: Clone, work: Work) -> Result:
+def _clone(plan: Clone, work: CreateRequest) -> Result:
     name = work.target.volume_name
     with _made_or_removed(work.backend, name):
         work.backend.clone(work.image, name)
@@ -100,7 +92,7 @@ def _clone(plan: Clone, work: Work) -> Result:
     )
 
 
-def _clone_base(plan: CloneBase, work: Work) -> Result:
+def _clone_base(plan: CloneBase, work: CreateRequest) -> Result:
     ensured = Ensured(plan.base, built=False)
     try:
         return _of_base(ensured, plan, work)
@@ -108,7 +100,7 @@ def _clone_base(plan: CloneBase, work: Work) -> Result:
         return _build_base(BuildBase(plan.size_bytes, plan.refusals), work)
 
 
-def _build_base(plan: BuildBase, work: Work) -> Result:
+def _build_base(plan: BuildBase, work: CreateRequest) -> Result:
     """Once more when it is evicted before it could be cloned."""
     assert work.bases is not None
     for last in (False, True):
@@ -122,7 +114,7 @@ def _build_base(plan: BuildBase, work: Work) -> Result:
 
 
 def _of_base(
-    ensured: Ensured, plan: CloneBase | BuildBase, work: Work
+    ensured: Ensured, plan: CloneBase | BuildBase, work: CreateRequest
 ) -> Result:
     assert work.bases is not None
     base, name = ensured.base, work.target.volume_name
@@ -134,21 +126,21 @@ def _of_base(
         work.bases.store.clone(base, name)
         if base.snapshot.size_bytes < plan.size_bytes:
             work.backend.grow(name, plan.size_bytes)
-        work.finish(base.story.signature_verified)
+        work.finish(base.info.signature_verified)
     work.bases.store.used(base, work.image.image_id)
     return _result(
         work,
         Method.BUILD_BASE if ensured.built else Method.CLONE_BASE,
         _codes(plan.refusals) or 'based',
-        verification=base.story.verification,
+        verification=base.info.verification,
         parent=base.snapshot.ref,
-        source=base.story.source,
+        source=base.info.source,
         refusals=plan.refusals if ensured.built else (),
-        bytes_copied=base.story.stored_bytes if ensured.built else 0,
+        bytes_copied=base.info.stored_bytes if ensured.built else 0,
     )
 
 
-def _stream(plan: Stream, work: Work) -> Result:
+def _stream(plan: Stream, work: CreateRequest) -> Result:
     name = work.target.volume_name
     destination = Destination(
         opener(
@@ -164,7 +156,7 @@ def _stream(plan: Stream, work: Work) -> Result:
     return _streamed(work, filled, plan.refusals)
 
 
-def overwrite(work: Work) -> Result:
+def overwrite(work: CreateRequest) -> Result:
     """What was done to give a volume that is there the image's content.
 
     Its old bytes are gone, its snapshots stay. After an error it holds
@@ -188,7 +180,7 @@ def overwrite(work: Work) -> Result:
     return _streamed(work, filled, ())
 
 
-def _delegate(plan: Delegate, work: Work) -> Result:
+def _delegate(plan: Delegate, work: CreateRequest) -> Result:
     return _result(
         work,
         Method.DELEGATE,
@@ -199,7 +191,7 @@ def _delegate(plan: Delegate, work: Work) -> Result:
 
 
 def _streamed(
-    work: Work, filled: Filled, refusals: tuple[Refusal, ...]
+    work: CreateRequest, filled: CopyResult, refusals: tuple[Refusal, ...]
 ) -> Result:
     return _result(
         work,
@@ -212,7 +204,9 @@ def _streamed(
     )
 
 
-def _result(work: Work, method: Method, reason: str, **more: Any) -> Result:
+def _result(
+    work: CreateRequest, method: Method, reason: str, **more: Any
+) -> Result:
     return Result(
         work.target.volume_id, work.image.image_id, method, reason, **more
     )

@@ -1,22 +1,11 @@
-# Licensed under the Apache License, Version 2.0 (the "License"); you may
-# not use this file except in compliance with the License. You may obtain
-# a copy of the License at
-#
-#      http://www.apache.org/licenses/LICENSE-2.0
-#
-# Unless required by applicable law or agreed to in writing, software
-# distributed under the License is distributed on an "AS IS" BASIS, WITHOUT
-# WARRANTIES OR CONDITIONS OF ANY KIND, either express or implied. See the
-# License for the specific language governing permissions and limitations
-# under the License.
+# SPDX-License-Identifier: Apache-2.0
 
 """The values that flow through the package. Frozen, and of no library.
 
 ``ImageInfo + Target -> Verdict -> Plan -> Result``. All sizes are bytes.
 """
 
-from dataclasses import dataclass
-from dataclasses import replace
+from dataclasses import dataclass, replace
 import enum
 
 
@@ -54,7 +43,7 @@ class Target:
 
 
 @dataclass(frozen=True, slots=True)
-class Site:
+class ClonePolicy:
     """Where the volumes live, and what is trusted there."""
 
     fsid: str
@@ -111,7 +100,7 @@ class Verification(enum.Enum):
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
-class Story:
+class BaseInfo:
     """How a base came to be. Kept with the base itself."""
 
     #: The image that it was made of; others of equal content may share it.
@@ -139,10 +128,10 @@ class Base:
 
     name: str
     snapshot: Snapshot
-    story: Story
+    info: BaseInfo
 
 
-class Absence(enum.Enum):
+class UnavailableReason(enum.Enum):
     """Why a snapshot cannot be looked at."""
 
     NO_POOL = 'the pool does not exist'

@@ -1,14 +1,4 @@
-# Licensed under the Apache License, Version 2.0 (the "License"); you may
-# not use this file except in compliance with the License. You may obtain
-# a copy of the License at
-#
-#      http://www.apache.org/licenses/LICENSE-2.0
-#
-# Unless required by applicable law or agreed to in writing, software
-# distributed under the License is distributed on an "AS IS" BASIS, WITHOUT
-# WARRANTIES OR CONDITIONS OF ANY KIND, either express or implied. See the
-# License for the specific language governing permissions and limitations
-# under the License.
+# SPDX-License-Identifier: Apache-2.0
 """The hook contract between a volume from an image and its storage.
 
 The two optional hooks, :meth:`~ImageBackend.cloneable` and
@@ -26,16 +16,18 @@ from dataclasses import dataclass
 
 from cinder_cow.backends.base_store import BaseStore
 from cinder_cow.backends.writer import VolumeWriter
-from cinder_cow.model import ImageInfo
-from cinder_cow.model import Refusal
-from cinder_cow.model import RefusalCode
-from cinder_cow.model import Snapshot
-from cinder_cow.model import SnapshotRef
-from cinder_cow.model import Verdict
+from cinder_cow.model import (
+    ImageInfo,
+    Refusal,
+    RefusalCode,
+    Snapshot,
+    SnapshotRef,
+    Verdict,
+)
 
 
 @dataclass(frozen=True, slots=True)
-class Settings:
+class BackendSettings:
     """What a backend is told at its making: who it is, where, and the trust.
 
     Made anew when Cinder fails over to another cluster.
@@ -60,7 +52,7 @@ class Settings:
 
 
 @dataclass(frozen=True, slots=True)
-class Finding:
+class CheckResult:
     """One answer of the self-test at start-up, with the remedy if it is bad.
 
     ``ok`` is None where the question could not be answered.
@@ -79,7 +71,7 @@ class Finding:
 class ImageBackend(abc.ABC):
     """A storage that volumes from images are made in."""
 
-    def __init__(self, settings: Settings) -> None:
+    def __init__(self, settings: BackendSettings) -> None:
         self.settings = settings
 
     def cloneable(self, image_info: ImageInfo) -> Verdict:
@@ -144,7 +136,7 @@ class ImageBackend(abc.ABC):
         """Where base images are kept. Optional: None where there are none."""
         return None
 
-    def findings(self, examples: Iterable[SnapshotRef]) -> list[Finding]:
+    def selftest(self, examples: Iterable[SnapshotRef]) -> list[CheckResult]:
         """The self-test at start-up; ``examples`` are where images lie.
 
         :raises StorageError: when the storage cannot be asked.

@@ -1,14 +1,4 @@
-# Licensed under the Apache License, Version 2.0 (the "License"); you may
-# not use this file except in compliance with the License. You may obtain
-# a copy of the License at
-#
-#      http://www.apache.org/licenses/LICENSE-2.0
-#
-# Unless required by applicable law or agreed to in writing, software
-# distributed under the License is distributed on an "AS IS" BASIS, WITHOUT
-# WARRANTIES OR CONDITIONS OF ANY KIND, either express or implied. See the
-# License for the specific language governing permissions and limitations
-# under the License.
+# SPDX-License-Identifier: Apache-2.0
 
 """The contract of a backend that keeps base images.
 
@@ -27,13 +17,11 @@ from typing import Self
 
 from cinder_cow.backends.writer import VolumeWriter
 from cinder_cow.closing import Closing
-from cinder_cow.model import Base
-from cinder_cow.model import ImageInfo
-from cinder_cow.model import Story
+from cinder_cow.model import Base, BaseInfo, ImageInfo
 
 
 @dataclass(frozen=True, slots=True)
-class Note:
+class BuildRecord:
     """What the cluster knows of a build that is going on, or has failed.
 
     All hosts read it: it tells those who wait why there is nothing to wait
@@ -52,11 +40,11 @@ class Note:
 
 
 @dataclass(frozen=True, slots=True)
-class Kept:
+class StoredBase:
     """A base as a sweep sees it."""
 
     name: str
-    story: Story
+    info: BaseInfo
     #: Seconds since the epoch, of the last clone or of its making.
     last_used: float
     #: The Glance images whose volumes were made of it.
@@ -171,7 +159,7 @@ class BaseStore(abc.ABC):
         """Make an empty base or scratch, and open it to be filled."""
 
     @abc.abstractmethod
-    def commit(self, name: str, story: Story) -> Base:
+    def commit(self, name: str, info: BaseInfo) -> Base:
         """Make a base of what was filled: from here on it is found.
 
         :raises StorageError: when it is none.
@@ -205,19 +193,19 @@ class BaseStore(abc.ABC):
         """How QEMU opens a base or scratch."""
 
     @abc.abstractmethod
-    def note(self, name: str) -> Note | None:
+    def note(self, name: str) -> BuildRecord | None:
         """What is noted under that name."""
 
     @abc.abstractmethod
-    def set_note(self, name: str, note: Note | None) -> None:
+    def set_note(self, name: str, note: BuildRecord | None) -> None:
         """Write it down in place of what was there; None: strike it out."""
 
     @abc.abstractmethod
-    def notes(self) -> dict[str, Note]:
+    def notes(self) -> dict[str, BuildRecord]:
         """All of them."""
 
     @abc.abstractmethod
-    def kept(self) -> list[Kept]:
+    def kept(self) -> list[StoredBase]:
         """All finished bases that are not retired."""
 
     @abc.abstractmethod

@@ -1,14 +1,4 @@
-# Licensed under the Apache License, Version 2.0 (the "License"); you may
-# not use this file except in compliance with the License. You may obtain
-# a copy of the License at
-#
-#      http://www.apache.org/licenses/LICENSE-2.0
-#
-# Unless required by applicable law or agreed to in writing, software
-# distributed under the License is distributed on an "AS IS" BASIS, WITHOUT
-# WARRANTIES OR CONDITIONS OF ANY KIND, either express or implied. See the
-# License for the specific language governing permissions and limitations
-# under the License.
+# SPDX-License-Identifier: Apache-2.0
 
 """Makes one base, by whoever has the lease to do so.
 
@@ -27,34 +17,30 @@ import time
 
 from oslo_log import log as logging
 
-from cinder_cow import copying
-from cinder_cow import errors
+from cinder_cow import copying, errors
 from cinder_cow.backends import base_names
-from cinder_cow.backends.base_store import BaseStore
-from cinder_cow.backends.base_store import Lease
-from cinder_cow.backends.writer import Done
-from cinder_cow.backends.writer import VolumeWriter
+from cinder_cow.backends.base_store import BaseStore, Lease
+from cinder_cow.backends.writer import Done, VolumeWriter
 from cinder_cow.conversion import header_check
 from cinder_cow.conversion.convert import Converter
-from cinder_cow.model import Base
-from cinder_cow.model import ImageInfo
-from cinder_cow.model import Story
-from cinder_cow.model import Verification
+from cinder_cow.model import Base, BaseInfo, ImageInfo, Verification
 from cinder_cow.planning import verdict as rules
-from cinder_cow.transfer.copier import Destination
-from cinder_cow.transfer.copier import Filled
-from cinder_cow.transfer.copier import Filler
-from cinder_cow.transfer.copier import Request
-from cinder_cow.transfer.copier import opener
+from cinder_cow.transfer.copier import (
+    CopyRequest,
+    CopyResult,
+    Destination,
+    ImageCopier,
+    opener,
+)
 
 LOG = logging.getLogger(__name__)
 
 #: What qemu-img reads where it lies is not hashed: see `fill`.
-IN_PLACE = Filled('rbd', Verification.ABSENT, False, 0)
+IN_PLACE = CopyResult('rbd', Verification.ABSENT, False, 0)
 
 
 @dataclass(frozen=True, slots=True)
-class Settings:
+class BuildSettings:
     """How bases are made."""
 
     #: A lease is given up when no byte has come for so long.
@@ -65,14 +51,14 @@ class Settings:
     require_hash: bool = False
 
 
-class Maker:
+class BaseBuilder:
     """Of one backend. Used by several threads."""
 
     def __init__(
         self,
-        settings: Settings,
+        settings: BuildSettings,
         store: BaseStore,
-        filler: Filler,
+        filler: ImageCopier,
         converter: Converter,
     ) -> None:
         self._settings = settings
@@ -84,7 +70,7 @@ class Maker:
         self,
         name: str,
         image: ImageInfo,
-        request: Request,
+        request: CopyRequest,
         volume_bytes: int,
         lease: Lease,
     ) -> Base:
@@ -107,15 +93,15 @@ class Maker:
                     name, image, request, volume_bytes, lease
                 )
             lease.check()
-            return self._store.commit(name, _story(image, filled, started))
+            return self._store.commit(name, _info(image, filled, started))
 
     def _fill(
         self,
         image: ImageInfo,
-        request: Request,
+        request: CopyRequest,
         into: Destination,
         lease: Lease,
-    ) -> Filled:
+    ) -> CopyResult:
         def report(progress: copying.Progress) -> None:
             lease.keep(self._settings.stall_seconds)
             if request.report is not None:
@@ -129,10 +115,10 @@ class Maker:
         self,
         name: str,
         image: ImageInfo,
-        request: Request,
+        request: CopyRequest,
         volume_bytes: int,
         lease: Lease,
-    ) -> Filled:
+    ) -> CopyResult:
         scratch, filled = base_names.scratch_name(name), None
         # QEMU opens nothing that it may only read; and Glance's image cannot
         # be deleted meanwhile.
@@ -169,12 +155,12 @@ class Maker:
         )
 
     def _verify(
-        self, image: ImageInfo, request: Request, lease: Lease
-    ) -> Filled:
+        self, image: ImageInfo, request: CopyRequest, lease: Lease
+    ) -> CopyResult:
         """What is read where it lies, where it has to be verified."""
         if request.verifier is None and not self._settings.require_hash:
             return IN_PLACE
-        nowhere = Destination(Nowhere, image.size_bytes, is_zero=True)
+        nowhere = Destination(NullWriter, image.size_bytes, is_zero=True)
         return self._fill(image, request, nowhere, lease)
 
     def _new(self, name: str, size_bytes: int) -> Destination:
@@ -209,7 +195,7 @@ class Maker:
             raise
 
 
-class Nowhere(VolumeWriter):
+class NullWriter(VolumeWriter):
     """Takes bytes that are only to be verified."""
 
     @property
@@ -229,8 +215,8 @@ class Nowhere(VolumeWriter):
         pass
 
 
-def _story(image: ImageInfo, filled: Filled, started: float) -> Story:
-    return Story(
+def _info(image: ImageInfo, filled: CopyResult, started: float) -> BaseInfo:
+    return BaseInfo(
         image_id=image.image_id,
         disk_format=image.disk_format,
         hash_algo=image.hash_algo,

@@ -1,14 +1,4 @@
-# Licensed under the Apache License, Version 2.0 (the "License"); you may
-# not use this file except in compliance with the License. You may obtain
-# a copy of the License at
-#
-#      http://www.apache.org/licenses/LICENSE-2.0
-#
-# Unless required by applicable law or agreed to in writing, software
-# distributed under the License is distributed on an "AS IS" BASIS, WITHOUT
-# WARRANTIES OR CONDITIONS OF ANY KIND, either express or implied. See the
-# License for the specific language governing permissions and limitations
-# under the License.
+# SPDX-License-Identifier: Apache-2.0
 
 """An image's base: found, waited for, or built, once in the whole cluster.
 
@@ -28,15 +18,11 @@ import tenacity
 
 from cinder_cow import errors
 from cinder_cow.backends import base_names
-from cinder_cow.backends.base_store import BaseStore
-from cinder_cow.backends.base_store import Note
-from cinder_cow.base_images.builder import Maker
-from cinder_cow.model import Base
-from cinder_cow.model import ImageInfo
-from cinder_cow.model import Verdict
-from cinder_cow.model import Verification
+from cinder_cow.backends.base_store import BaseStore, BuildRecord
+from cinder_cow.base_images.builder import BaseBuilder
+from cinder_cow.model import Base, ImageInfo, Verdict, Verification
 from cinder_cow.planning import plan
-from cinder_cow.transfer.copier import Request
+from cinder_cow.transfer.copier import CopyRequest
 
 LOG = logging.getLogger(__name__)
 
@@ -49,7 +35,7 @@ LOOKS = tenacity.wait_random(0.1, 0.4)
 
 
 @dataclass(frozen=True, slots=True)
-class Settings:
+class BaseSettings:
     """Which images have bases, and which bases are used."""
 
     rule: plan.BaseRule = plan.BaseRule.AUTO
@@ -69,11 +55,11 @@ class Ensured:
     built: bool
 
 
-class Bases:
+class BaseImages:
     """Of one backend. Used by several threads."""
 
     def __init__(
-        self, settings: Settings, store: BaseStore, maker: Maker
+        self, settings: BaseSettings, store: BaseStore, maker: BaseBuilder
     ) -> None:
         self.settings = settings
         self._maker = maker
@@ -92,7 +78,7 @@ class Bases:
         return base if base is not None and self._suffices(base) else None
 
     def ensure(
-        self, image: ImageInfo, request: Request, volume_bytes: int
+        self, image: ImageInfo, request: CopyRequest, volume_bytes: int
     ) -> Ensured:
         """The image's base, in the end.
 
@@ -119,7 +105,7 @@ class Bases:
     def _look(
         self,
         image: ImageInfo,
-        request: Request,
+        request: CopyRequest,
         volume_bytes: int,
         failures: int,
     ) -> Ensured | None:
@@ -152,7 +138,7 @@ class Bases:
         """It may have been built before a hash was required."""
         return (
             not self.settings.require_hash
-            or base.story.verification is not Verification.ABSENT
+            or base.info.verification is not Verification.ABSENT
         )
 
     @contextlib.contextmanager
@@ -162,7 +148,7 @@ class Bases:
         It stands before anything is made, so that a sweep finds what a
         builder has left that died.
         """
-        self.store.set_note(name, Note(failures, written=time.time()))
+        self.store.set_note(name, BuildRecord(failures, written=time.time()))
         try:
             yield
         except errors.ImageTooBig:  # for this volume, not for the others
@@ -175,7 +161,7 @@ class Bases:
 
 
 def facts(
-    bases: Bases | None, image: ImageInfo, verdict: Verdict
+    bases: BaseImages | None, image: ImageInfo, verdict: Verdict
 ) -> plan.BaseFacts:
     """What decides on a base for the image.
 
@@ -203,19 +189,21 @@ class _TellOnce:
         self._told = True
 
 
-def _failures(note: Note | None) -> int:
+def _failures(note: BuildRecord | None) -> int:
     return note.failures if note is not None else 0
 
 
-def _note(exc: errors.CowError, failures: int) -> Note:
+def _note(exc: errors.CowError, failures: int) -> BuildRecord:
     kind, cause = type(exc).__name__, str(exc)
     if isinstance(exc, errors.ImageUnacceptable):
         cause = exc.reason
-    return Note(failures, kind, cause, isinstance(exc, FINAL), time.time())
+    return BuildRecord(
+        failures, kind, cause, isinstance(exc, FINAL), time.time()
+    )
 
 
 def _raise_if_hopeless(
-    image: ImageInfo, note: Note | None, before: int
+    image: ImageInfo, note: BuildRecord | None, before: int
 ) -> None:
     if note is None:
         return

@@ -1,14 +1,4 @@
-# Licensed under the Apache License, Version 2.0 (the "License"); you may
-# not use this file except in compliance with the License. You may obtain
-# a copy of the License at
-#
-#      http://www.apache.org/licenses/LICENSE-2.0
-#
-# Unless required by applicable law or agreed to in writing, software
-# distributed under the License is distributed on an "AS IS" BASIS, WITHOUT
-# WARRANTIES OR CONDITIONS OF ANY KIND, either express or implied. See the
-# License for the specific language governing permissions and limitations
-# under the License.
+# SPDX-License-Identifier: Apache-2.0
 """Which bases have to go, and in what order. Pure.
 
 Whether a base has children costs a look into the cluster and may change at
@@ -16,16 +6,14 @@ any moment. So that is asked by whoever evicts, of one base after the other:
 one that stays still counts, and the choice goes on past it.
 """
 
-from collections.abc import Iterable
-from collections.abc import Iterator
-from collections.abc import Set
+from collections.abc import Iterable, Iterator, Set
 from dataclasses import dataclass
 import enum
 
-from cinder_cow.backends.base_store import Kept
+from cinder_cow.backends.base_store import StoredBase
 
 
-class Reason(enum.Enum):
+class EvictionReason(enum.Enum):
     """Why a base has to go. The values are stable: they stand in logs."""
 
     #: Glance has none of its images any more. It goes even with children.
@@ -37,7 +25,7 @@ class Reason(enum.Enum):
 
 
 @dataclass(frozen=True, slots=True)
-class Limits:
+class EvictionLimits:
     """What bases may take; None: no limit, nor one below 0."""
 
     #: Of all bases together, before replication.
@@ -50,11 +38,11 @@ class Limits:
 class Candidate:
     """A base that has to go if it can."""
 
-    kept: Kept
-    reason: Reason
+    kept: StoredBase
+    reason: EvictionReason
 
 
-class Chooser:
+class EvictionOrder:
     """Iterated, it gives the candidates one by one.
 
     First those of deleted images, then the least recently used first; of
@@ -64,8 +52,8 @@ class Chooser:
 
     def __init__(
         self,
-        kept: Iterable[Kept],
-        limits: Limits,
+        kept: Iterable[StoredBase],
+        limits: EvictionLimits,
         now: float,
         deleted: Set[str] = frozenset(),
     ) -> None:
@@ -77,7 +65,7 @@ class Chooser:
         self._now = now
         self._deleted = deleted
         self._kept = sorted(kept, key=self._rank)
-        self._total_bytes = sum(each.story.stored_bytes for each in self._kept)
+        self._total_bytes = sum(each.info.stored_bytes for each in self._kept)
 
     def __iter__(self) -> Iterator[Candidate]:
         for each in self._kept:
@@ -87,28 +75,28 @@ class Chooser:
 
     def gone(self, candidate: Candidate) -> None:
         """It is not found any more: its bytes do not count."""
-        self._total_bytes -= candidate.kept.story.stored_bytes
+        self._total_bytes -= candidate.kept.info.stored_bytes
 
-    def _rank(self, kept: Kept) -> tuple[bool, float, str]:
+    def _rank(self, kept: StoredBase) -> tuple[bool, float, str]:
         return not self._is_orphan(kept), kept.last_used, kept.name
 
-    def _reason(self, kept: Kept) -> Reason | None:
+    def _reason(self, kept: StoredBase) -> EvictionReason | None:
         if self._is_orphan(kept):
-            return Reason.IMAGE_DELETED
+            return EvictionReason.IMAGE_DELETED
         most_idle = self._limits.max_idle_seconds
         # The clock of the host that used it may be ahead of ours.
         idle = max(0.0, self._now - kept.last_used)
         if most_idle is not None and 0 <= most_idle <= idle:
-            return Reason.IDLE
+            return EvictionReason.IDLE
         most_bytes = self._limits.max_bytes
         if most_bytes is not None and self._total_bytes > most_bytes:
-            return Reason.BYTES
+            return EvictionReason.BYTES
         return None
 
-    def _is_orphan(self, kept: Kept) -> bool:
+    def _is_orphan(self, kept: StoredBase) -> bool:
         return images_of(kept) <= self._deleted
 
 
-def images_of(kept: Kept) -> Set[str]:
+def images_of(kept: StoredBase) -> Set[str]:
     """The Glance images of a base; there is always one."""
-    return kept.image_ids or {kept.story.image_id}
+    return kept.image_ids or {kept.info.image_id}

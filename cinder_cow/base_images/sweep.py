@@ -1,14 +1,4 @@
-# Licensed under the Apache License, Version 2.0 (the "License"); you may
-# not use this file except in compliance with the License. You may obtain
-# a copy of the License at
-#
-#      http://www.apache.org/licenses/LICENSE-2.0
-#
-# Unless required by applicable law or agreed to in writing, software
-# distributed under the License is distributed on an "AS IS" BASIS, WITHOUT
-# WARRANTIES OR CONDITIONS OF ANY KIND, either express or implied. See the
-# License for the specific language governing permissions and limitations
-# under the License.
+# SPDX-License-Identifier: Apache-2.0
 """Keeps the bases within their limits, by one sweeper in the cluster.
 
 A base goes in two steps: it is retired, so that nobody finds it any more, and
@@ -17,9 +7,7 @@ the retiring keeps the bytes until it is deleted itself, so none loses its
 parent. Everything is done under the base's own lease: no builder is disturbed.
 """
 
-from collections.abc import Callable
-from collections.abc import Iterable
-from collections.abc import Iterator
+from collections.abc import Callable, Iterable, Iterator
 import contextlib
 from dataclasses import dataclass
 import time
@@ -28,15 +16,19 @@ from oslo_log import log as logging
 
 from cinder_cow import errors
 from cinder_cow.backends import base_names
-from cinder_cow.backends.base_store import BaseStore
-from cinder_cow.backends.base_store import Kept
-from cinder_cow.backends.base_store import Lease
-from cinder_cow.backends.base_store import Note
-from cinder_cow.base_images.eviction import Candidate
-from cinder_cow.base_images.eviction import Chooser
-from cinder_cow.base_images.eviction import Limits
-from cinder_cow.base_images.eviction import Reason
-from cinder_cow.base_images.eviction import images_of
+from cinder_cow.backends.base_store import (
+    BaseStore,
+    BuildRecord,
+    Lease,
+    StoredBase,
+)
+from cinder_cow.base_images.eviction import (
+    Candidate,
+    EvictionLimits,
+    EvictionOrder,
+    EvictionReason,
+    images_of,
+)
 
 LOG = logging.getLogger(__name__)
 
@@ -54,7 +46,7 @@ class Gone:
 
     name: str
     image_ids: tuple[str, ...]
-    reason: Reason
+    reason: EvictionReason
     stored_bytes: int
     idle_seconds: float
 
@@ -67,7 +59,7 @@ class Gone:
 
 
 @dataclass(frozen=True, slots=True)
-class Swept:
+class SweepResult:
     """What a sweep did, or would do."""
 
     #: Had no children: their bytes are free.
@@ -87,11 +79,11 @@ class Swept:
 
 def sweep(
     store: BaseStore,
-    limits: Limits,
+    limits: EvictionLimits,
     deleted_images: Callable[[Iterable[str]], set[str]],
     now: Callable[[], float] = time.time,
     dry_run: bool = False,
-) -> Swept | None:
+) -> SweepResult | None:
     """Remove what is not needed. None: another is doing it at this moment.
 
     One base that fails does not stop the others.
@@ -106,9 +98,9 @@ def sweep(
             return None
         sweeping = _Sweeping(store, now, dry_run)
         sweeping.free_retired()
-        sweeping.bury_builds()
+        sweeping.clean_up_abandoned_builds()
         sweeping.evict(limits, deleted_images)
-        return Swept(
+        return SweepResult(
             tuple(sweeping.evicted),
             tuple(sweeping.retired),
             sweeping.freed_bytes,
@@ -137,45 +129,47 @@ class _Sweeping:
 
     def free_retired(self) -> None:
         """Remove what has lost its last child since it was retired."""
-        with self._borne('remove retired bases'):
+        with self._continue_on_error('remove retired bases'):
             if not self._dry_run:
                 self.purged += self._store.purge()
 
-    def bury_builds(self) -> None:
+    def clean_up_abandoned_builds(self) -> None:
         """Remove what dead builders left, and notes that nobody needs."""
         names: list[str] = []
-        with self._borne('look for builds that died'):
+        with self._continue_on_error('look for builds that died'):
             names += sorted(self._store.notes())
         for name in names:
             with (
-                self._borne(f'look after the build of {name}'),
+                self._continue_on_error(f'look after the build of {name}'),
                 _leased(self._store, name) as lease,
             ):
                 if lease is not None:  # else it is being built
-                    self._bury_build(name, lease)
+                    self._clean_up_abandoned_build(name, lease)
 
     def evict(
         self,
-        limits: Limits,
+        limits: EvictionLimits,
         deleted_images: Callable[[Iterable[str]], set[str]],
     ) -> None:
         """Let the bases go that have to, and can."""
         kept = self._store.kept()
         deleted = self._deleted(kept, deleted_images)
         now = self._now()
-        chooser = Chooser(kept, limits, now, deleted)
+        chooser = EvictionOrder(kept, limits, now, deleted)
         for candidate in chooser:
-            with self._borne(f'evict the base {candidate.kept.name}'):
+            with self._continue_on_error(
+                f'evict the base {candidate.kept.name}'
+            ):
                 if self._let_go(candidate, now):
                     chooser.gone(candidate)
         if self.evicted and not self._dry_run:
-            with self._borne('remove the evicted bases'):
+            with self._continue_on_error('remove the evicted bases'):
                 self._store.purge()
                 self.freed_bytes = _bytes(self.evicted)
         elif self._dry_run:
             self.freed_bytes = _bytes(self.evicted)
 
-    def _bury_build(self, name: str, lease: Lease) -> None:
+    def _clean_up_abandoned_build(self, name: str, lease: Lease) -> None:
         note = self._store.note(name)
         if note is None:  # it was finished meanwhile
             return
@@ -194,12 +188,12 @@ class _Sweeping:
             )
             self.abandoned_builds.append(name)
 
-    def _is_old(self, note: Note) -> bool:
+    def _is_old(self, note: BuildRecord) -> bool:
         return self._now() - note.written > NOTE_SECONDS
 
     def _deleted(
         self,
-        kept: Iterable[Kept],
+        kept: Iterable[StoredBase],
         deleted_images: Callable[[Iterable[str]], set[str]],
     ) -> set[str]:
         image_ids = {each for base in kept for each in images_of(base)}
@@ -218,7 +212,10 @@ class _Sweeping:
             if lease is None:
                 return False
             has_children = self._store.has_children(name)
-            if has_children and candidate.reason is not Reason.IMAGE_DELETED:
+            if (
+                has_children
+                and candidate.reason is not EvictionReason.IMAGE_DELETED
+            ):
                 return False
             if not self._dry_run:
                 lease.check()
@@ -234,7 +231,7 @@ class _Sweeping:
         return True
 
     @contextlib.contextmanager
-    def _borne(self, action: str) -> Iterator[None]:
+    def _continue_on_error(self, action: str) -> Iterator[None]:
         try:
             yield
         except errors.CowError as exc:
@@ -263,7 +260,7 @@ def _gone(candidate: Candidate, now: float) -> Gone:
         kept.name,
         tuple(sorted(images_of(kept))),
         candidate.reason,
-        kept.story.stored_bytes,
+        kept.info.stored_bytes,
         max(0.0, now - kept.last_used),
     )
 

@@ -1,21 +1,11 @@
-# Licensed under the Apache License, Version 2.0 (the "License"); you may
-# not use this file except in compliance with the License. You may obtain
-# a copy of the License at
-#
-#      http://www.apache.org/licenses/LICENSE-2.0
-#
-# Unless required by applicable law or agreed to in writing, software
-# distributed under the License is distributed on an "AS IS" BASIS, WITHOUT
-# WARRANTIES OR CONDITIONS OF ANY KIND, either express or implied. See the
-# License for the specific language governing permissions and limitations
-# under the License.
+# SPDX-License-Identifier: Apache-2.0
 """The part of the start-up's self-test that asks Glance."""
 
 from cinder import exception
 from cinder.image import glance
 from keystoneauth1 import exceptions as keystone_errors
 
-from cinder_cow.backends.base import Finding
+from cinder_cow.backends.base import CheckResult
 from cinder_cow.cinder_adapter import service_user
 from cinder_cow.cinder_adapter.image_info import locations
 from cinder_cow.model import SnapshotRef
@@ -25,7 +15,7 @@ from cinder_cow.planning import location
 SELF_TEST_IMAGES = 5
 
 
-def glance_finding() -> tuple[Finding, list[SnapshotRef]]:
+def glance_check() -> tuple[CheckResult, list[SnapshotRef]]:
     """Whether Glance shows locations to us, and some that it showed."""
     question = 'Does Glance show us where images lie'
     if not service_user.is_configured():
@@ -35,7 +25,7 @@ def glance_finding() -> tuple[Finding, list[SnapshotRef]]:
     except (keystone_errors.Unauthorized, exception.NotAuthorized) as exc:
         return _not_allowed(question, exc), []
     except Exception as exc:  # noqa: BLE001  Glance may be down: start anyway
-        return Finding(question, None, f'not known, {exc}'), []
+        return CheckResult(question, None, f'not known, {exc}'), []
     refs = [location.parse(url) for url in urls]
     return (
         _shown(question, images, len(urls)),
@@ -57,8 +47,8 @@ def _seen_in_glance() -> tuple[int, list[str]]:
     ]
 
 
-def _no_glance_section(question: str) -> Finding:
-    return Finding(
+def _no_glance_section(question: str) -> CheckResult:
+    return CheckResult(
         question,
         False,
         'not known, cinder.conf has no [glance] section. Unless Glance shows'
@@ -69,8 +59,8 @@ def _no_glance_section(question: str) -> Finding:
     )
 
 
-def _not_allowed(question: str, exc: Exception) -> Finding:
-    return Finding(
+def _not_allowed(question: str, exc: Exception) -> CheckResult:
+    return CheckResult(
         question,
         False,
         f'no, the user of the [glance] section is turned away ({exc}):'
@@ -80,12 +70,12 @@ def _not_allowed(question: str, exc: Exception) -> Finding:
     )
 
 
-def _shown(question: str, images: int, urls: int) -> Finding:
+def _shown(question: str, images: int, urls: int) -> CheckResult:
     if not images:
-        return Finding(question, None, 'not known, there is no image yet')
+        return CheckResult(question, None, 'not known, there is no image yet')
     if urls:
-        return Finding(question, True, f'yes, {urls} for {images} images')
-    return Finding(
+        return CheckResult(question, True, f'yes, {urls} for {images} images')
+    return CheckResult(
         question,
         False,
         f'no, none for {images} images: every volume is a full copy',

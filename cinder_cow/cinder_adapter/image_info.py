@@ -1,14 +1,4 @@
-# Licensed under the Apache License, Version 2.0 (the "License"); you may
-# not use this file except in compliance with the License. You may obtain
-# a copy of the License at
-#
-#      http://www.apache.org/licenses/LICENSE-2.0
-#
-# Unless required by applicable law or agreed to in writing, software
-# distributed under the License is distributed on an "AS IS" BASIS, WITHOUT
-# WARRANTIES OR CONDITIONS OF ANY KIND, either express or implied. See the
-# License for the specific language governing permissions and limitations
-# under the License.
+# SPDX-License-Identifier: Apache-2.0
 """Cinder's terms into ours."""
 
 import hashlib
@@ -18,19 +8,14 @@ from typing import Any
 from cinder.image import glance  # noqa: F401  registers what CONF is asked for
 from oslo_config import cfg
 
-from cinder_cow.backends.base import Settings
-from cinder_cow.base_images import builder
-from cinder_cow.base_images import ensure
-from cinder_cow.base_images import eviction
+from cinder_cow.backends.base import BackendSettings
+from cinder_cow.base_images import builder, ensure, eviction
 from cinder_cow.cinder_adapter import records
 from cinder_cow.conversion import convert
-from cinder_cow.model import ImageInfo
-from cinder_cow.model import Target
-from cinder_cow.planning import plan
-from cinder_cow.planning import verdict
+from cinder_cow.model import ImageInfo, Target
+from cinder_cow.planning import plan, verdict
 from cinder_cow.sources import base as sources
-from cinder_cow.transfer import copier
-from cinder_cow.transfer import signatures
+from cinder_cow.transfer import copier, signatures
 
 CONF = cfg.CONF
 GIB = 2**30
@@ -72,14 +57,16 @@ def target(volume: Any) -> Target:
     return Target(volume.id, volume.name, int(volume.size) * GIB)
 
 
-def settings(configuration: Any, config_tuple: tuple[Any, ...]) -> Settings:
+def settings(
+    configuration: Any, config_tuple: tuple[Any, ...]
+) -> BackendSettings:
     """The backend's settings, from its section of cinder.conf.
 
     :param config_tuple: what ``_get_config_tuple`` answers: it changes when
         Cinder fails the backend over to another cluster.
     """
     name, conf_path, user, _secret = config_tuple
-    return Settings(
+    return BackendSettings(
         cluster_name=name,
         conf_path=conf_path,
         user=user,
@@ -95,9 +82,11 @@ def settings(configuration: Any, config_tuple: tuple[Any, ...]) -> Settings:
     )
 
 
-def source_settings(configuration: Any, volumes: Settings) -> sources.Settings:
+def source_settings(
+    configuration: Any, volumes: BackendSettings
+) -> sources.SourceSettings:
     """The sources' settings, from the backend's section of cinder.conf."""
-    return sources.Settings(
+    return sources.SourceSettings(
         volumes=volumes,
         remote_clusters=tuple(configuration.cow_remote_clusters.items()),
         glance_stores=tuple(configuration.cow_glance_stores),
@@ -105,18 +94,18 @@ def source_settings(configuration: Any, volumes: Settings) -> sources.Settings:
     )
 
 
-def fill_settings(configuration: Any) -> copier.Settings:
+def fill_settings(configuration: Any) -> copier.CopySettings:
     """How copies are made, from the backend's section of cinder.conf."""
-    return copier.Settings(
+    return copier.CopySettings(
         memory_bytes=configuration.cow_copy_memory_bytes,
         retries=configuration.cow_copy_retries,
         require_hash=configuration.cow_require_hash,
     )
 
 
-def base_settings(configuration: Any) -> ensure.Settings:
+def base_settings(configuration: Any) -> ensure.BaseSettings:
     """Which images have bases, from the backend's section of cinder.conf."""
-    return ensure.Settings(
+    return ensure.BaseSettings(
         rule=plan.BaseRule(configuration.cow_base_images),
         auto_bytes=configuration.cow_base_auto_bytes,
         require_hash=configuration.cow_require_hash,
@@ -124,27 +113,27 @@ def base_settings(configuration: Any) -> ensure.Settings:
     )
 
 
-def build_settings(configuration: Any) -> builder.Settings:
+def build_settings(configuration: Any) -> builder.BuildSettings:
     """How bases are made, from the backend's section of cinder.conf."""
-    return builder.Settings(
+    return builder.BuildSettings(
         stall_seconds=configuration.cow_stall_seconds,
         convert_seconds=configuration.cow_convert_seconds,
         require_hash=configuration.cow_require_hash,
     )
 
 
-def convert_limits(configuration: Any) -> convert.Limits:
+def convert_limits(configuration: Any) -> convert.ConversionLimits:
     """What qemu-img may take, from the backend's section of cinder.conf."""
-    return convert.Limits(
+    return convert.ConversionLimits(
         seconds=configuration.cow_convert_seconds,
         cpu_seconds=configuration.cow_convert_seconds,
         address_space_bytes=configuration.cow_convert_memory_bytes,
     )
 
 
-def base_limits(configuration: Any) -> eviction.Limits:
+def base_limits(configuration: Any) -> eviction.EvictionLimits:
     """How many bases are kept, from the backend's section of cinder.conf."""
-    return eviction.Limits(
+    return eviction.EvictionLimits(
         max_bytes=configuration.cow_base_max_bytes,
         max_idle_seconds=configuration.cow_base_max_idle_seconds,
     )
@@ -152,12 +141,12 @@ def base_limits(configuration: Any) -> eviction.Limits:
 
 def request(
     context: Any, volume: Any, image_meta: dict[str, Any], image_service: Any
-) -> copier.Request:
+) -> copier.CopyRequest:
     """What a copy needs of Cinder."""
     image_id = image_meta['id']
     properties = image_meta.get('properties') or {}
     verified = signed(image_meta) and verify_signatures()
-    return copier.Request(
+    return copier.CopyRequest(
         glance=lambda: glance_client(context, image_service),
         verifier=(
             (lambda: signatures.verifier(context, image_id, properties))

@@ -1,19 +1,8 @@
-# Licensed under the Apache License, Version 2.0 (the "License"); you may
-# not use this file except in compliance with the License. You may obtain
-# a copy of the License at
-#
-#      http://www.apache.org/licenses/LICENSE-2.0
-#
-# Unless required by applicable law or agreed to in writing, software
-# distributed under the License is distributed on an "AS IS" BASIS, WITHOUT
-# WARRANTIES OR CONDITIONS OF ANY KIND, either express or implied. See the
-# License for the specific language governing permissions and limitations
-# under the License.
+# SPDX-License-Identifier: Apache-2.0
 
 """The periodic task in cinder-volume: bases that nobody needs are removed."""
 
-from collections.abc import Callable
-from collections.abc import Iterable
+from collections.abc import Callable, Iterable
 
 from cinder import exception
 from cinder.image import glance
@@ -23,7 +12,7 @@ from oslo_service import loopingcall
 
 from cinder_cow import errors
 from cinder_cow.backends.base import ImageBackend
-from cinder_cow.base_images.eviction import Limits
+from cinder_cow.base_images.eviction import EvictionLimits
 from cinder_cow.base_images.sweep import sweep
 from cinder_cow.cinder_adapter import service_user
 
@@ -32,7 +21,9 @@ LOG = logging.getLogger(__name__)
 
 
 def start(
-    interval_seconds: int, limits: Limits, backend: Callable[[], ImageBackend]
+    interval_seconds: int,
+    limits: EvictionLimits,
+    backend: Callable[[], ImageBackend],
 ) -> None:
     """Have it done for as long as this process runs; 0: never.
 
@@ -44,7 +35,7 @@ def start(
         )
 
 
-def _once(limits: Limits, backend: Callable[[], ImageBackend]) -> None:
+def _once(limits: EvictionLimits, backend: Callable[[], ImageBackend]) -> None:
     try:
         store = backend().bases()
         if store is not None:

@@ -1,14 +1,4 @@
-# Licensed under the Apache License, Version 2.0 (the "License"); you may
-# not use this file except in compliance with the License. You may obtain
-# a copy of the License at
-#
-#      http://www.apache.org/licenses/LICENSE-2.0
-#
-# Unless required by applicable law or agreed to in writing, software
-# distributed under the License is distributed on an "AS IS" BASIS, WITHOUT
-# WARRANTIES OR CONDITIONS OF ANY KIND, either express or implied. See the
-# License for the specific language governing permissions and limitations
-# under the License.
+# SPDX-License-Identifier: Apache-2.0
 """What the log and Cinder's database are told of a volume."""
 
 from typing import Any
@@ -17,11 +7,9 @@ from cinder.db import api as db
 from oslo_config import cfg
 from oslo_log import log as logging
 
-from cinder_cow.backends.base import Finding
+from cinder_cow.backends.base import CheckResult
 from cinder_cow.copying import Progress
-from cinder_cow.model import ImageInfo
-from cinder_cow.model import Result
-from cinder_cow.model import Verdict
+from cinder_cow.model import ImageInfo, Result, Verdict
 
 CONF = cfg.CONF
 LOG = logging.getLogger(__name__)
@@ -78,7 +66,7 @@ def warn(volume: Any, image: ImageInfo, verdict: Verdict) -> None:
             )
 
 
-def finding(found: Finding) -> None:
+def check_result(found: CheckResult) -> None:
     """One line of the self-test."""
     log = LOG.warning if found.ok is False else LOG.info
     log('self-test: %s', found)

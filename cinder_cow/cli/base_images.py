@@ -1,38 +1,19 @@
-# Licensed under the Apache License, Version 2.0 (the "License"); you may
-# not use this file except in compliance with the License. You may obtain
-# a copy of the License at
-#
-#      http://www.apache.org/licenses/LICENSE-2.0
-#
-# Unless required by applicable law or agreed to in writing, software
-# distributed under the License is distributed on an "AS IS" BASIS, WITHOUT
-# WARRANTIES OR CONDITIONS OF ANY KIND, either express or implied. See the
-# License for the specific language governing permissions and limitations
-# under the License.
+# SPDX-License-Identifier: Apache-2.0
 """The commands `cinder-cow base ...`."""
 
 import argparse
-from collections.abc import Iterable
-from collections.abc import Iterator
+from collections.abc import Iterable, Iterator
 import time
 from typing import Any
 
-from cliff import command
-from cliff import lister
-from cliff import show
+from cliff import command, lister, show
 
-from cinder_cow import backends
-from cinder_cow import errors
-from cinder_cow.backends.base_store import BaseStore
-from cinder_cow.backends.base_store import Kept
+from cinder_cow import backends, errors
+from cinder_cow.backends.base_store import BaseStore, StoredBase
 from cinder_cow.base_images import sweep
-from cinder_cow.base_images.eviction import Limits
-from cinder_cow.base_images.eviction import images_of
+from cinder_cow.base_images.eviction import EvictionLimits, images_of
 from cinder_cow.cli import configuration
-from cinder_cow.cli.columns import Bytes
-from cinder_cow.cli.columns import Seconds
-from cinder_cow.cli.columns import Words
-from cinder_cow.cli.columns import moment
+from cinder_cow.cli.columns import Bytes, Seconds, Words, moment
 from cinder_cow.cli.configuration import Section
 from cinder_cow.cli.failures import CommandFailed
 
@@ -99,16 +80,16 @@ class Show(_OfBackend, show.ShowOne):
     ) -> tuple[tuple[str, ...], tuple[Any, ...]]:
         store = store_of(self.section(args))
         kept = _found(store, args.name)
-        story = kept.story
+        info = kept.info
         more = {
-            'Made of image': story.image_id,
-            'Hash': f'{story.hash_algo}:{story.hash_value}'
-            if story.hash_value
+            'Made of image': info.image_id,
+            'Hash': f'{info.hash_algo}:{info.hash_value}'
+            if info.hash_value
             else '',
-            'Source': story.source,
-            'Signature verified': story.signature_verified,
-            'Seconds': round(story.seconds, 3),
-            'Version': story.version,
+            'Source': info.source,
+            'Signature verified': info.signature_verified,
+            'Seconds': round(info.seconds, 3),
+            'Version': info.version,
         }
         return (*COLUMNS, *more), (*_row(store, kept), *more.values())
 
@@ -170,7 +151,7 @@ class Sweep(_OfBackend, lister.Lister):
         self, args: argparse.Namespace
     ) -> tuple[tuple[str, ...], Iterable[tuple[Any, ...]]]:
         section = self.section(args)
-        limits = Limits(
+        limits = EvictionLimits(
             _first(args.max_bytes, section.cow_base_max_bytes),
             _first(args.max_idle_seconds, section.cow_base_max_idle_seconds),
         )
@@ -205,7 +186,7 @@ def store_of(section: Section) -> BaseStore:
     return store
 
 
-def _found(store: BaseStore, name: str) -> Kept:
+def _found(store: BaseStore, name: str) -> StoredBase:
     for kept in store.kept():
         if kept.name == name:
             return kept
@@ -238,24 +219,24 @@ def _evict(store: BaseStore, name: str, retire: bool) -> str:
         store.retire(name)
     if has_children:
         return f'{name}: retired; removed by a sweep after its last child'
-    return f'{name}: evicted, {Bytes(kept.story.stored_bytes)}'
+    return f'{name}: evicted, {Bytes(kept.info.stored_bytes)}'
 
 
-def _row(store: BaseStore, kept: Kept) -> tuple[Any, ...]:
+def _row(store: BaseStore, kept: StoredBase) -> tuple[Any, ...]:
     return (
         kept.name,
         Words(images_of(kept)),
-        kept.story.disk_format,
-        Bytes(kept.story.stored_bytes),
-        moment(kept.story.created),
+        kept.info.disk_format,
+        Bytes(kept.info.stored_bytes),
+        moment(kept.info.created),
         moment(kept.last_used),
         Seconds(max(0, int(time.time() - kept.last_used))),
         store.has_children(kept.name),
-        kept.story.verification.value,
+        kept.info.verification.value,
     )
 
 
-def _rows(swept: sweep.Swept) -> Iterator[tuple[Any, ...]]:
+def _rows(swept: sweep.SweepResult) -> Iterator[tuple[Any, ...]]:
     for action, gone in (
         ('evicted', swept.evicted),
         ('retired', swept.retired),

@@ -1,14 +1,4 @@
-# Licensed under the Apache License, Version 2.0 (the "License"); you may
-# not use this file except in compliance with the License. You may obtain
-# a copy of the License at
-#
-#      http://www.apache.org/licenses/LICENSE-2.0
-#
-# Unless required by applicable law or agreed to in writing, software
-# distributed under the License is distributed on an "AS IS" BASIS, WITHOUT
-# WARRANTIES OR CONDITIONS OF ANY KIND, either express or implied. See the
-# License for the specific language governing permissions and limitations
-# under the License.
+# SPDX-License-Identifier: Apache-2.0
 """A backend's section of cinder.conf, read without Cinder."""
 
 from collections.abc import Sequence
@@ -17,7 +7,7 @@ from typing import Any
 from oslo_config import cfg
 
 from cinder_cow import opts
-from cinder_cow.backends.base import Settings
+from cinder_cow.backends.base import BackendSettings
 from cinder_cow.cli.failures import CommandFailed
 
 DRIVER = 'cinder_cow.driver.CowRBDDriver'
@@ -70,9 +60,9 @@ class Section:
         return value
 
     @property
-    def settings(self) -> Settings:
+    def settings(self) -> BackendSettings:
         """What the backend is told."""
-        return Settings(
+        return BackendSettings(
             cluster_name=self.rbd_cluster_name,
             conf_path=self.rbd_ceph_conf,
             user=self.rbd_user,

@@ -1,14 +1,4 @@
-# Licensed under the Apache License, Version 2.0 (the "License"); you may
-# not use this file except in compliance with the License. You may obtain
-# a copy of the License at
-#
-#      http://www.apache.org/licenses/LICENSE-2.0
-#
-# Unless required by applicable law or agreed to in writing, software
-# distributed under the License is distributed on an "AS IS" BASIS, WITHOUT
-# WARRANTIES OR CONDITIONS OF ANY KIND, either express or implied. See the
-# License for the specific language governing permissions and limitations
-# under the License.
+# SPDX-License-Identifier: Apache-2.0
 
 """Turns an image of another format into raw, from one device to another."""
 
@@ -17,7 +7,7 @@ import json
 
 from cinder_cow.backends.base_store import BlockDevice
 from cinder_cow.conversion import qemu_img
-from cinder_cow.conversion.qemu_img import Limits as Limits
+from cinder_cow.conversion.qemu_img import ConversionLimits as ConversionLimits
 from cinder_cow.model import ImageInfo
 
 #: Glance's disk_format, and QEMU's name of the block driver for it.
@@ -41,7 +31,7 @@ class Converter:
     file is opened, whatever the header says.
     """
 
-    def __init__(self, limits: Limits) -> None:
+    def __init__(self, limits: ConversionLimits) -> None:
         self._limits = limits
 
     def virtual_size(self, image: ImageInfo, source: BlockDevice) -> int:

@@ -1,14 +1,4 @@
-# Licensed under the Apache License, Version 2.0 (the "License"); you may
-# not use this file except in compliance with the License. You may obtain
-# a copy of the License at
-#
-#      http://www.apache.org/licenses/LICENSE-2.0
-#
-# Unless required by applicable law or agreed to in writing, software
-# distributed under the License is distributed on an "AS IS" BASIS, WITHOUT
-# WARRANTIES OR CONDITIONS OF ANY KIND, either express or implied. See the
-# License for the specific language governing permissions and limitations
-# under the License.
+# SPDX-License-Identifier: Apache-2.0
 
 """One run of qemu-img: its limits, its end, and what its failures mean."""
 
@@ -23,7 +13,7 @@ from typing import Any
 from oslo_concurrency import processutils
 
 from cinder_cow import errors
-from cinder_cow.backends.base import Finding
+from cinder_cow.backends.base import CheckResult
 from cinder_cow.model import ImageInfo
 
 #: Of this process, for qemu-img and the Python that sets its limits.
@@ -74,7 +64,7 @@ _MEMORY = (
 
 
 @dataclass(frozen=True, slots=True)
-class Limits:
+class ConversionLimits:
     """What one run of qemu-img may take."""
 
     #: By the clock on the wall.
@@ -83,7 +73,7 @@ class Limits:
     address_space_bytes: int
 
 
-def finding() -> Finding:
+def check() -> CheckResult:
     """Whether images can be converted here, found out at start-up."""
     question = 'Can images be converted here'
     try:
@@ -97,19 +87,19 @@ def finding() -> Finding:
         if _NO_RBD in said:
             raise _without_rbd()
     except errors.ToolMissing as exc:
-        return Finding(
+        return CheckResult(
             question,
             False,
             f'no, {exc.reason}: volumes of qcow2 and vmdk images and the like'
             f' fail',
             exc.remedy.rstrip('.'),
         )
-    return Finding(question, True, 'yes')
+    return CheckResult(question, True, 'yes')
 
 
 def run(
     image: ImageInfo,
-    limits: Limits,
+    limits: ConversionLimits,
     arguments: tuple[str, ...],
     environment: Mapping[str, str],
 ) -> str:
@@ -142,7 +132,7 @@ def run(
 
 def _execute(
     arguments: tuple[str, ...],
-    limits: Limits,
+    limits: ConversionLimits,
     environment: Mapping[str, str],
     started: list[Any],
 ) -> str:
@@ -186,7 +176,7 @@ def _tool(name: str) -> str:
 
 def _failure(
     image: ImageInfo,
-    limits: Limits,
+    limits: ConversionLimits,
     command: str,
     exc: processutils.ProcessExecutionError,
 ) -> errors.CowError:
@@ -234,7 +224,7 @@ def _too_slow(image: ImageInfo, what: str) -> errors.ImageUnacceptable:
 
 
 def _too_big(
-    image: ImageInfo, limits: Limits, code: int, reason: str
+    image: ImageInfo, limits: ConversionLimits, code: int, reason: str
 ) -> errors.ImageUnacceptable:
     end = signal.Signals(-code).name if code < 0 else f'exit {code}'
     return errors.ImageUnacceptable(

@@ -1,14 +1,4 @@
-# Licensed under the Apache License, Version 2.0 (the "License"); you may
-# not use this file except in compliance with the License. You may obtain
-# a copy of the License at
-#
-#      http://www.apache.org/licenses/LICENSE-2.0
-#
-# Unless required by applicable law or agreed to in writing, software
-# distributed under the License is distributed on an "AS IS" BASIS, WITHOUT
-# WARRANTIES OR CONDITIONS OF ANY KIND, either express or implied. See the
-# License for the specific language governing permissions and limitations
-# under the License.
+# SPDX-License-Identifier: Apache-2.0
 """The copy engine: from a source to a sink, by way of the digests.
 
 It knows neither Glance nor Ceph nor Cinder. :func:`copy_stream` takes chunks
@@ -40,24 +30,20 @@ What is not guaranteed:
   thread was just about to begin may still be begun.
 """
 
-from cinder_cow.copying.blocks import GRAIN_BYTES
-from cinder_cow.copying.blocks import PEEK_BYTES
+from cinder_cow.copying.blocks import GRAIN_BYTES, PEEK_BYTES
 from cinder_cow.copying.cancellation import Cancellation
-from cinder_cow.copying.errors import Cancelled
-from cinder_cow.copying.errors import CopyError
-from cinder_cow.copying.errors import Excess
-from cinder_cow.copying.errors import Truncated
+from cinder_cow.copying.errors import Cancelled, CopyError, Excess, Truncated
 from cinder_cow.copying.extent_copy import copy_extents
 from cinder_cow.copying.extents import Extent
-from cinder_cow.copying.interfaces import Digest
-from cinder_cow.copying.interfaces import Done
-from cinder_cow.copying.interfaces import ExtentSource
-from cinder_cow.copying.interfaces import Inspect
-from cinder_cow.copying.interfaces import Report
-from cinder_cow.copying.interfaces import Sink
-from cinder_cow.copying.model import Copied
-from cinder_cow.copying.model import Progress
-from cinder_cow.copying.model import Terms
+from cinder_cow.copying.interfaces import (
+    Digest,
+    Done,
+    ExtentSource,
+    Inspect,
+    Report,
+    Sink,
+)
+from cinder_cow.copying.model import Copied, CopyTerms, Progress
 from cinder_cow.copying.stream_copy import copy_stream
 
 __all__ = [
@@ -76,7 +62,7 @@ __all__ = [
     'Progress',
     'Report',
     'Sink',
-    'Terms',
+    'CopyTerms',
     'Truncated',
     'copy_extents',
     'copy_stream',

@@ -1,22 +1,10 @@
-# Licensed under the Apache License, Version 2.0 (the "License"); you may
-# not use this file except in compliance with the License. You may obtain
-# a copy of the License at
-#
-#      http://www.apache.org/licenses/LICENSE-2.0
-#
-# Unless required by applicable law or agreed to in writing, software
-# distributed under the License is distributed on an "AS IS" BASIS, WITHOUT
-# WARRANTIES OR CONDITIONS OF ANY KIND, either express or implied. See the
-# License for the specific language governing permissions and limitations
-# under the License.
+# SPDX-License-Identifier: Apache-2.0
 """Chunks into blocks, and blocks into what is data and what is zero. Pure."""
 
-from collections.abc import Iterable
-from collections.abc import Iterator
+from collections.abc import Iterable, Iterator
 from dataclasses import dataclass
 
-from cinder_cow.copying.errors import Excess
-from cinder_cow.copying.errors import Truncated
+from cinder_cow.copying.errors import Excess, Truncated
 from cinder_cow.copying.interfaces import Inspect
 
 #: Zeros are looked for in pieces of this size. It is the least that Ceph

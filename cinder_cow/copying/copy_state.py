@@ -1,14 +1,4 @@
-# Licensed under the Apache License, Version 2.0 (the "License"); you may
-# not use this file except in compliance with the License. You may obtain
-# a copy of the License at
-#
-#      http://www.apache.org/licenses/LICENSE-2.0
-#
-# Unless required by applicable law or agreed to in writing, software
-# distributed under the License is distributed on an "AS IS" BASIS, WITHOUT
-# WARRANTIES OR CONDITIONS OF ANY KIND, either express or implied. See the
-# License for the specific language governing permissions and limitations
-# under the License.
+# SPDX-License-Identifier: Apache-2.0
 """What is under way: the blocks that are held, and the first error."""
 
 import time
@@ -20,7 +10,7 @@ from cinder_cow.copying.blocks import Piece
 from cinder_cow.copying.budget import Budget
 
 
-class Flight:
+class CopyState:
     """The state that all threads of one copy share.
 
     Only :meth:`landed`, :meth:`Block.wait` and the budget wait. All else may
@@ -89,16 +79,16 @@ class Block:
     )
 
     def __init__(
-        self, flight: Flight, length: int, held_bytes: int, shares: int
+        self, copy_state: CopyState, length: int, held_bytes: int, shares: int
     ) -> None:
-        self._flight = flight
+        self._flight = copy_state
         self._length = length
         self._held = held_bytes
         self._shares = shares
         self._pieces: list[Piece] = []
         self._filled = native.event()
-        with flight.changed:
-            flight.blocks += 1
+        with copy_state.changed:
+            copy_state.blocks += 1
 
     def fill(self, pieces: list[Piece]) -> None:
         """Give it its content. Wakes who waits."""
@@ -117,16 +107,16 @@ class Block:
 
     def let_go(self) -> None:
         """Need it no longer."""
-        flight = self._flight
-        with flight.changed:
+        copy_state = self._flight
+        with copy_state.changed:
             self._shares -= 1
             if self._shares:
                 return
-            flight.bytes_done += self._length
-        flight.budget.give(self._held)
-        with flight.changed:
-            flight.blocks -= 1
-            flight.changed.notify_all()
+            copy_state.bytes_done += self._length
+        copy_state.budget.give(self._held)
+        with copy_state.changed:
+            copy_state.blocks -= 1
+            copy_state.changed.notify_all()
 
     def __enter__(self) -> Self:
         return self
@@ -148,8 +138,10 @@ class Operation:
 
     __slots__ = ('_block', '_flight', '_piece')
 
-    def __init__(self, flight: Flight, block: Block, piece: Piece) -> None:
-        self._flight = flight
+    def __init__(
+        self, copy_state: CopyState, block: Block, piece: Piece
+    ) -> None:
+        self._flight = copy_state
         self._block = block
         self._piece = piece
         block.share()

@@ -1,30 +1,19 @@
-# Licensed under the Apache License, Version 2.0 (the "License"); you may
-# not use this file except in compliance with the License. You may obtain
-# a copy of the License at
-#
-#      http://www.apache.org/licenses/LICENSE-2.0
-#
-# Unless required by applicable law or agreed to in writing, software
-# distributed under the License is distributed on an "AS IS" BASIS, WITHOUT
-# WARRANTIES OR CONDITIONS OF ANY KIND, either express or implied. See the
-# License for the specific language governing permissions and limitations
-# under the License.
+# SPDX-License-Identifier: Apache-2.0
 """Digests, fed in order while the bytes are on their way."""
 
 from collections.abc import Iterator
 
 from cinder_cow.copying.blocks import Piece
-from cinder_cow.copying.copy_state import Block
-from cinder_cow.copying.copy_state import Flight
+from cinder_cow.copying.copy_state import Block, CopyState
 from cinder_cow.copying.interfaces import Digest
-from cinder_cow.copying.thread_pool import Crew
+from cinder_cow.copying.thread_pool import ThreadPool
 
 #: Zeros are fed from here. A MiB takes sha512 2 ms: the change of threads is
 #: lost in that.
 _ZEROS = bytes(2**20)
 
 
-def stage(digest: Digest, flight: Flight) -> Crew[Block]:
+def stage(digest: Digest, copy_state: CopyState) -> ThreadPool[Block]:
     """One thread that feeds one digest with the blocks that are put there.
 
     It waits for each to be filled, and takes over one share of it.
@@ -34,11 +23,11 @@ def stage(digest: Digest, flight: Flight) -> Crew[Block]:
         with block:
             for piece in block.wait():
                 for content in contents(piece):
-                    if flight.error is not None:
+                    if copy_state.error is not None:
                         return
                     digest.update(content)
 
-    return Crew('digest', see, flight.fail)
+    return ThreadPool('digest', see, copy_state.fail)
 
 
 def contents(piece: Piece) -> Iterator[bytes]:

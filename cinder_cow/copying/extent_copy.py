@@ -1,44 +1,29 @@
-# Licensed under the Apache License, Version 2.0 (the "License"); you may
-# not use this file except in compliance with the License. You may obtain
-# a copy of the License at
-#
-#      http://www.apache.org/licenses/LICENSE-2.0
-#
-# Unless required by applicable law or agreed to in writing, software
-# distributed under the License is distributed on an "AS IS" BASIS, WITHOUT
-# WARRANTIES OR CONDITIONS OF ANY KIND, either express or implied. See the
-# License for the specific language governing permissions and limitations
-# under the License.
+# SPDX-License-Identifier: Apache-2.0
 """Copies a source that is read anywhere, by several threads at a time."""
 
-from collections.abc import Iterable
-from collections.abc import Iterator
+from collections.abc import Iterable, Iterator
 
-from cinder_cow.copying.blocks import PEEK_BYTES
-from cinder_cow.copying.blocks import Piece
+from cinder_cow.copying.blocks import PEEK_BYTES, Piece
 from cinder_cow.copying.cancellation import Cancellation
 from cinder_cow.copying.copy_state import Block
-from cinder_cow.copying.errors import Excess
-from cinder_cow.copying.errors import Truncated
-from cinder_cow.copying.extents import Extent
-from cinder_cow.copying.extents import covering
-from cinder_cow.copying.extents import divided
-from cinder_cow.copying.extents import merged
-from cinder_cow.copying.interfaces import Digest
-from cinder_cow.copying.interfaces import ExtentSource
-from cinder_cow.copying.interfaces import Inspect
-from cinder_cow.copying.interfaces import Report
-from cinder_cow.copying.interfaces import Sink
-from cinder_cow.copying.model import Copied
-from cinder_cow.copying.model import Terms
+from cinder_cow.copying.errors import Excess, Truncated
+from cinder_cow.copying.extents import Extent, covering, divided, merged
+from cinder_cow.copying.interfaces import (
+    Digest,
+    ExtentSource,
+    Inspect,
+    Report,
+    Sink,
+)
+from cinder_cow.copying.model import Copied, CopyTerms
 from cinder_cow.copying.pipeline import Pipeline
-from cinder_cow.copying.thread_pool import Crew
+from cinder_cow.copying.thread_pool import ThreadPool
 
 
 def copy_extents(
     source: ExtentSource,
     sink: Sink,
-    terms: Terms,
+    terms: CopyTerms,
     *,
     digests: Iterable[Digest] = (),
     inspect: Inspect | None = None,
@@ -80,8 +65,11 @@ class _Readers:
         self._source = source
         self._size_bytes = source.size_bytes
         self._pipeline = pipeline
-        self._crew: Crew[tuple[Block, Extent]] = Crew(
-            'reader', self._copy, pipeline.flight.fail, pipeline.terms.readers
+        self._crew: ThreadPool[tuple[Block, Extent]] = ThreadPool(
+            'reader',
+            self._copy,
+            pipeline.copy_state.fail,
+            pipeline.terms.readers,
         )
         pipeline.crews.insert(1, self._crew)
 
@@ -91,7 +79,7 @@ class _Readers:
 
     def pump(self) -> None:
         """Hand all extents over. Blocks."""
-        for extent, held_bytes in self._admitted(self._extents()):
+        for extent, held_bytes in self._acquired(self._extents()):
             block = self._pipeline.block(extent.length, held_bytes)
             if extent.zero:
                 with block:
@@ -100,16 +88,16 @@ class _Readers:
             else:
                 self._crew.put((block, extent))
         rest = self._pipeline.rest(self._size_bytes)
-        for extent, held_bytes in self._admitted(rest):
+        for extent, held_bytes in self._acquired(rest):
             self._pipeline.zero(extent, held_bytes)
 
-    def _admitted(
+    def _acquired(
         self, extents: Iterable[Extent]
     ) -> Iterator[tuple[Extent, int]]:
         """Each when it may be held, and what it holds. None after an error."""
         for extent in extents:
             held_bytes = min(extent.length, self._pipeline.terms.block_bytes)
-            if not self._pipeline.flight.budget.take(held_bytes):
+            if not self._pipeline.copy_state.budget.take(held_bytes):
                 return
             yield extent, held_bytes
 
@@ -127,9 +115,9 @@ class _Readers:
     def _copy(self, item: tuple[Block, Extent]) -> None:
         block, extent = item
         with block:
-            if self._pipeline.flight.error is None:
+            if self._pipeline.copy_state.error is None:
                 content = self._read(extent.offset, extent.length)
-                self._pipeline.flight.count_read(extent.length)
+                self._pipeline.copy_state.count_read(extent.length)
                 pieces = self._pipeline.pieces(extent.offset, content)
                 self._pipeline.write(block, pieces)
 

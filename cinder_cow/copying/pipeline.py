@@ -1,14 +1,4 @@
-# Licensed under the Apache License, Version 2.0 (the "License"); you may
-# not use this file except in compliance with the License. You may obtain
-# a copy of the License at
-#
-#      http://www.apache.org/licenses/LICENSE-2.0
-#
-# Unless required by applicable law or agreed to in writing, software
-# distributed under the License is distributed on an "AS IS" BASIS, WITHOUT
-# WARRANTIES OR CONDITIONS OF ANY KIND, either express or implied. See the
-# License for the specific language governing permissions and limitations
-# under the License.
+# SPDX-License-Identifier: Apache-2.0
 """The way of the blocks, and the end of it all.
 
 ::
@@ -23,32 +13,22 @@
     (an extent source)     extents -- reserve -----> readers -> start_*
 """
 
-from collections.abc import Callable
-from collections.abc import Iterable
-from collections.abc import Iterator
+from collections.abc import Callable, Iterable, Iterator
 import functools
 import operator
 from typing import Any
 
 from cinder_cow import native
-from cinder_cow.copying.blocks import Piece
-from cinder_cow.copying.blocks import sparse
+from cinder_cow.copying.blocks import Piece, sparse
 from cinder_cow.copying.budget import Budget
 from cinder_cow.copying.cancellation import Cancellation
-from cinder_cow.copying.copy_state import Block
-from cinder_cow.copying.copy_state import Flight
-from cinder_cow.copying.copy_state import Operation
+from cinder_cow.copying.copy_state import Block, CopyState, Operation
 from cinder_cow.copying.digest import stage
 from cinder_cow.copying.errors import Cancelled
-from cinder_cow.copying.extents import Extent
-from cinder_cow.copying.extents import divided
-from cinder_cow.copying.interfaces import Digest
-from cinder_cow.copying.interfaces import Report
-from cinder_cow.copying.interfaces import Sink
-from cinder_cow.copying.model import Copied
-from cinder_cow.copying.model import Progress
-from cinder_cow.copying.model import Terms
-from cinder_cow.copying.thread_pool import Crew
+from cinder_cow.copying.extents import Extent, divided
+from cinder_cow.copying.interfaces import Digest, Report, Sink
+from cinder_cow.copying.model import Copied, CopyTerms, Progress
+from cinder_cow.copying.thread_pool import ThreadPool
 
 
 class Pipeline:
@@ -62,7 +42,7 @@ class Pipeline:
     def __init__(
         self,
         sink: Sink,
-        terms: Terms,
+        terms: CopyTerms,
         size_bytes: int | None,
         digests: Iterable[Digest],
         report: Report | None,
@@ -70,7 +50,7 @@ class Pipeline:
     ) -> None:
         limit_bytes = max(terms.memory_bytes, terms.block_bytes)
         self.terms = terms
-        self.flight = Flight(Budget(limit_bytes))
+        self.copy_state = CopyState(Budget(limit_bytes))
         self._sink = sink
         self._size_bytes = size_bytes
         if terms.destination_bytes and not terms.destination_is_zero:
@@ -80,12 +60,12 @@ class Pipeline:
         # At least a moment: not to wait would be to spin.
         self._patience_seconds = max(terms.progress_seconds, 0.01)
         self._cancellation = cancellation or Cancellation()
-        self.writer: Crew[Callable[[], None]] = Crew(
-            'writer', operator.call, self.flight.fail
+        self.writer: ThreadPool[Callable[[], None]] = ThreadPool(
+            'writer', operator.call, self.copy_state.fail
         )
-        self.stages = [stage(digest, self.flight) for digest in digests]
-        #: In the order of closing: a crew feeds those behind it.
-        self.crews: list[Crew[Any]] = [self.writer, *self.stages]
+        self.stages = [stage(digest, self.copy_state) for digest in digests]
+        #: In the order of closing: a thread pool feeds those behind it.
+        self.crews: list[ThreadPool[Any]] = [self.writer, *self.stages]
 
     # In the caller's thread.
 
@@ -95,30 +75,30 @@ class Pipeline:
         Returns, or raises the first error, when all is quiet: no thread is
         left and the sink is not used any more.
         """
-        flight = self.flight
+        copy_state = self.copy_state
         try:
             with self._cancellation.stopping(self._cancel):
-                for crew in self.crews:
-                    crew.start()
+                for thread_pool in self.crews:
+                    thread_pool.start()
                 pump()
                 self.call(self._finish)
                 self._tell()
         except BaseException as exc:  # noqa: BLE001  raised below
-            flight.fail(exc)
+            copy_state.fail(exc)
         self._settle()
-        if flight.error is not None:
-            raise flight.error
+        if copy_state.error is not None:
+            raise copy_state.error
         return Copied(
-            flight.bytes_read,
-            flight.bytes_written,
-            flight.bytes_zero,
-            flight.seconds,
+            copy_state.bytes_read,
+            copy_state.bytes_written,
+            copy_state.bytes_zero,
+            copy_state.seconds,
         )
 
     def reserve(self) -> None:
         """Wait until a block more may be held, and hold it."""
         take = functools.partial(
-            self.flight.budget.take, self.terms.block_bytes
+            self.copy_state.budget.take, self.terms.block_bytes
         )
         if not take(seconds=0):
             self._wait(take)
@@ -134,10 +114,10 @@ class Pipeline:
 
         def do() -> None:
             try:
-                if self.flight.error is None:
+                if self.copy_state.error is None:
                     answers.append(work())
             except BaseException as exc:
-                self.flight.fail(exc)  # before it is taken for the answer
+                self.copy_state.fail(exc)  # before it is taken for the answer
                 raise
             finally:
                 ended.set()
@@ -167,29 +147,29 @@ class Pipeline:
 
         :raises BaseException: the first error, when there is one.
         """
-        if self.flight.error is not None:
-            raise self.flight.error
-        elapsed = self.flight.seconds - self._reported_at
+        if self.copy_state.error is not None:
+            raise self.copy_state.error
+        elapsed = self.copy_state.seconds - self._reported_at
         if elapsed >= self.terms.progress_seconds:
             self._tell()
 
     def _tell(self) -> None:
-        flight = self.flight
-        self._reported_at = flight.seconds
+        copy_state = self.copy_state
+        self._reported_at = copy_state.seconds
         if self._report is None:
             return
         self._report(
             Progress(
-                flight.bytes_done,
+                copy_state.bytes_done,
                 self._size_bytes,
-                flight.bytes_written,
-                flight.bytes_zero,
-                flight.seconds,
+                copy_state.bytes_written,
+                copy_state.bytes_zero,
+                copy_state.seconds,
             )
         )
 
     def _cancel(self) -> None:
-        self.flight.fail(Cancelled())
+        self.copy_state.fail(Cancelled())
 
     def _settle(self) -> None:
         """Wait until all is quiet, whatever comes.
@@ -202,30 +182,32 @@ class Pipeline:
                 native.in_thread(self._close)()
                 quiet = True
             except BaseException as exc:  # noqa: BLE001  raised by run()
-                self.flight.fail(exc)
+                self.copy_state.fail(exc)
 
     # In native threads.
 
     def _finish(self) -> None:
-        self.flight.landed()
-        if self.flight.error is None:
+        self.copy_state.landed()
+        if self.copy_state.error is None:
             self._sink.flush()
 
     def _close(self) -> None:
-        for crew in self.crews:
-            crew.close()
-        self.flight.landed()
+        for thread_pool in self.crews:
+            thread_pool.close()
+        self.copy_state.landed()
 
     def block(self, length: int, held_bytes: int) -> Block:
         """The next block, in order; the digests wait for it to be filled."""
-        block = Block(self.flight, length, held_bytes, 1 + len(self.stages))
-        for crew in self.stages:
-            crew.put(block)
+        block = Block(
+            self.copy_state, length, held_bytes, 1 + len(self.stages)
+        )
+        for thread_pool in self.stages:
+            thread_pool.put(block)
         return block
 
     def zero(self, extent: Extent, held_bytes: int) -> None:
         """Write zeros that no digest sees."""
-        with Block(self.flight, extent.length, held_bytes, 1) as block:
+        with Block(self.copy_state, extent.length, held_bytes, 1) as block:
             self.write(block, [Piece(extent.offset, extent.length, None)])
 
     def pieces(self, offset: int, content: bytes) -> list[Piece]:
@@ -238,15 +220,15 @@ class Pipeline:
         """Fill a block, and start what brings it to the sink."""
         block.fill(pieces)
         for piece in pieces:
-            if self.flight.error is not None:
+            if self.copy_state.error is not None:
                 return
             if piece.content is None and self.terms.destination_is_zero:
-                self.flight.count(piece)
+                self.copy_state.count(piece)
             else:
                 self._start(block, piece)
 
     def _start(self, block: Block, piece: Piece) -> None:
-        done = Operation(self.flight, block, piece)
+        done = Operation(self.copy_state, block, piece)
         try:
             if piece.content is None:
                 self._sink.start_zero(piece.offset, piece.length, done)

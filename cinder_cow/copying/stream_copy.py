@@ -1,40 +1,20 @@
-# Licensed under the Apache License, Version 2.0 (the "License"); you may
-# not use this file except in compliance with the License. You may obtain
-# a copy of the License at
-#
-#      http://www.apache.org/licenses/LICENSE-2.0
-#
-# Unless required by applicable law or agreed to in writing, software
-# distributed under the License is distributed on an "AS IS" BASIS, WITHOUT
-# WARRANTIES OR CONDITIONS OF ANY KIND, either express or implied. See the
-# License for the specific language governing permissions and limitations
-# under the License.
+# SPDX-License-Identifier: Apache-2.0
 """Copies a source that comes as it likes, in order."""
 
-from collections.abc import Callable
-from collections.abc import Iterable
-from collections.abc import Iterator
+from collections.abc import Callable, Iterable, Iterator
 import functools
 
-from cinder_cow.copying.blocks import Part
-from cinder_cow.copying.blocks import assembled
-from cinder_cow.copying.blocks import joined
-from cinder_cow.copying.blocks import peeked
-from cinder_cow.copying.blocks import sized
+from cinder_cow.copying.blocks import Part, assembled, joined, peeked, sized
 from cinder_cow.copying.cancellation import Cancellation
-from cinder_cow.copying.interfaces import Digest
-from cinder_cow.copying.interfaces import Inspect
-from cinder_cow.copying.interfaces import Report
-from cinder_cow.copying.interfaces import Sink
-from cinder_cow.copying.model import Copied
-from cinder_cow.copying.model import Terms
+from cinder_cow.copying.interfaces import Digest, Inspect, Report, Sink
+from cinder_cow.copying.model import Copied, CopyTerms
 from cinder_cow.copying.pipeline import Pipeline
 
 
 def copy_stream(
     chunks: Iterable[bytes],
     sink: Sink,
-    terms: Terms,
+    terms: CopyTerms,
     *,
     size_bytes: int | None = None,
     digests: Iterable[Digest] = (),
@@ -89,10 +69,10 @@ def _watched(chunks: Iterable[bytes], pipeline: Pipeline) -> Iterator[bytes]:
 
 
 def _write(pipeline: Pipeline, offset: int, parts: list[Part]) -> None:
-    if pipeline.flight.error is not None:
+    if pipeline.copy_state.error is not None:
         return
     content = joined(parts)
     length = len(content)
-    pipeline.flight.count_read(length)
+    pipeline.copy_state.count_read(length)
     with pipeline.block(length, pipeline.terms.block_bytes) as block:
         pipeline.write(block, pipeline.pieces(offset, content))

@@ -1,30 +1,18 @@
-# Licensed under the Apache License, Version 2.0 (the "License"); you may
-# not use this file except in compliance with the License. You may obtain
-# a copy of the License at
-#
-#      http://www.apache.org/licenses/LICENSE-2.0
-#
-# Unless required by applicable law or agreed to in writing, software
-# distributed under the License is distributed on an "AS IS" BASIS, WITHOUT
-# WARRANTIES OR CONDITIONS OF ANY KIND, either express or implied. See the
-# License for the specific language governing permissions and limitations
-# under the License.
+# SPDX-License-Identifier: Apache-2.0
 """Native threads that work through a queue."""
 
 from collections.abc import Callable
-from typing import Any
-from typing import Generic
-from typing import TypeVar
+from typing import Any, Generic, TypeVar
 
 from cinder_cow import native
 
 T = TypeVar('T')
 
 
-class Crew(Generic[T]):
+class ThreadPool(Generic[T]):
     """As many threads as ``count``, and one queue, in order.
 
-    An error of the work is handed to ``fail``, and the crew goes on: it is
+    An error of the work is handed to ``fail``, and the pool goes on: it is
     the work that does nothing more when the copy has failed. So the queue is
     always emptied, and nobody waits for what will not come.
     """
@@ -50,7 +38,7 @@ class Crew(Generic[T]):
             thread.start()
 
     def put(self, item: T) -> None:
-        """Leave an item to the crew. Does not wait."""
+        """Leave an item to the pool. Does not wait."""
         self._queue.put(item)
 
     def close(self) -> None:

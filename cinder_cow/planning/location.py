@@ -1,22 +1,10 @@
-# Licensed under the Apache License, Version 2.0 (the "License"); you may
-# not use this file except in compliance with the License. You may obtain
-# a copy of the License at
-#
-#      http://www.apache.org/licenses/LICENSE-2.0
-#
-# Unless required by applicable law or agreed to in writing, software
-# distributed under the License is distributed on an "AS IS" BASIS, WITHOUT
-# WARRANTIES OR CONDITIONS OF ANY KIND, either express or implied. See the
-# License for the specific language governing permissions and limitations
-# under the License.
+# SPDX-License-Identifier: Apache-2.0
 
 """An image location's URL, read: a snapshot's name or a refusal. Pure."""
 
 import urllib.parse
 
-from cinder_cow.model import Refusal
-from cinder_cow.model import RefusalCode
-from cinder_cow.model import SnapshotRef
+from cinder_cow.model import Refusal, RefusalCode, SnapshotRef
 
 SCHEME = 'rbd://'
 #: fsid, pool, image, snapshot: glance_store, _drivers/rbd.py, StoreLocation.

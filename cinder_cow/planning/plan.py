@@ -1,14 +1,4 @@
-# Licensed under the Apache License, Version 2.0 (the "License"); you may
-# not use this file except in compliance with the License. You may obtain
-# a copy of the License at
-#
-#      http://www.apache.org/licenses/LICENSE-2.0
-#
-# Unless required by applicable law or agreed to in writing, software
-# distributed under the License is distributed on an "AS IS" BASIS, WITHOUT
-# WARRANTIES OR CONDITIONS OF ANY KIND, either express or implied. See the
-# License for the specific language governing permissions and limitations
-# under the License.
+# SPDX-License-Identifier: Apache-2.0
 
 """From a verdict to what is done. Pure."""
 
@@ -16,16 +6,18 @@ from dataclasses import dataclass
 import enum
 
 from cinder_cow.errors import ImageTooBig
-from cinder_cow.model import Base
-from cinder_cow.model import BuildBase
-from cinder_cow.model import Clone
-from cinder_cow.model import CloneBase
-from cinder_cow.model import Delegate
-from cinder_cow.model import ImageInfo
-from cinder_cow.model import Plan
-from cinder_cow.model import Stream
-from cinder_cow.model import Target
-from cinder_cow.model import Verdict
+from cinder_cow.model import (
+    Base,
+    BuildBase,
+    Clone,
+    CloneBase,
+    Delegate,
+    ImageInfo,
+    Plan,
+    Stream,
+    Target,
+    Verdict,
+)
 from cinder_cow.planning import formats
 from cinder_cow.planning import verdict as rules
 

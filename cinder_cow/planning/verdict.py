@@ -1,34 +1,25 @@
-# Licensed under the Apache License, Version 2.0 (the "License"); you may
-# not use this file except in compliance with the License. You may obtain
-# a copy of the License at
-#
-#      http://www.apache.org/licenses/LICENSE-2.0
-#
-# Unless required by applicable law or agreed to in writing, software
-# distributed under the License is distributed on an "AS IS" BASIS, WITHOUT
-# WARRANTIES OR CONDITIONS OF ANY KIND, either express or implied. See the
-# License for the specific language governing permissions and limitations
-# under the License.
+# SPDX-License-Identifier: Apache-2.0
 
 """Can this image be cloned where it lies? Pure: the facts are handed in.
 
 Two steps, since the facts of a snapshot cost a round trip and most refusals
-need none: :func:`sift` says which snapshots are worth a look, and
+need none: :func:`screen` says which snapshots are worth a look, and
 :func:`judge` gives the verdict on what was seen there.
 """
 
-from collections.abc import Callable
-from collections.abc import Iterable
+from collections.abc import Callable, Iterable
 from dataclasses import dataclass
 
-from cinder_cow.model import Absence
-from cinder_cow.model import ImageInfo
-from cinder_cow.model import Refusal
-from cinder_cow.model import RefusalCode
-from cinder_cow.model import Site
-from cinder_cow.model import Snapshot
-from cinder_cow.model import SnapshotRef
-from cinder_cow.model import Verdict
+from cinder_cow.model import (
+    ClonePolicy,
+    ImageInfo,
+    Refusal,
+    RefusalCode,
+    Snapshot,
+    SnapshotRef,
+    UnavailableReason,
+    Verdict,
+)
 from cinder_cow.planning import location
 from cinder_cow.planning.formats import RAW_FORMATS
 
@@ -39,14 +30,14 @@ GLANCE_SNAPSHOT = 'snap'
 
 
 @dataclass(frozen=True, slots=True)
-class Sifted:
+class Screened:
     """Snapshots worth a look, in Glance's order, and what was refused."""
 
     candidates: tuple[SnapshotRef, ...] = ()
     refusals: tuple[Refusal, ...] = ()
 
 
-def sift(image: ImageInfo, site: Site) -> Sifted:
+def screen(image: ImageInfo, site: ClonePolicy) -> Screened:
     """What can be said of an image without asking the cluster."""
     refusals = [
         refusal
@@ -54,7 +45,7 @@ def sift(image: ImageInfo, site: Site) -> Sifted:
         if (refusal := rule(image, site)) is not None
     ]
     if refusals:
-        return Sifted(refusals=tuple(refusals))
+        return Screened(refusals=tuple(refusals))
     candidates: list[SnapshotRef] = []
     for url in image.locations:
         match location.parse(url):
@@ -66,13 +57,13 @@ def sift(image: ImageInfo, site: Site) -> Sifted:
                     refusals.append(refusal)
             case Refusal() as refusal:
                 refusals.append(refusal)
-    return Sifted(tuple(candidates), tuple(refusals))
+    return Screened(tuple(candidates), tuple(refusals))
 
 
 def judge(
-    sifted: Sifted,
-    seen: Iterable[tuple[SnapshotRef, Snapshot | Absence]],
-    site: Site,
+    screened: Screened,
+    seen: Iterable[tuple[SnapshotRef, Snapshot | UnavailableReason]],
+    site: ClonePolicy,
     clone_v2: bool,
 ) -> Verdict:
     """The verdict on what was seen of the candidates.
@@ -82,10 +73,10 @@ def judge(
     :param clone_v2: whether clones are made in format 2 here, which needs no
         protected snapshot.
     """
-    refusals = list(sifted.refusals)
+    refusals = list(screened.refusals)
     parent = None
     for ref, found in seen:
-        if isinstance(found, Absence):
+        if isinstance(found, UnavailableReason):
             refusals.append(absent(ref, found, site))
         elif not (found.protected or clone_v2):
             refusals.append(_unprotected(ref))
@@ -106,7 +97,9 @@ def is_bare_and_active(image: ImageInfo) -> bool:
     )
 
 
-def trusted(ref: SnapshotRef, image: ImageInfo, site: Site) -> Refusal | None:
+def trusted(
+    ref: SnapshotRef, image: ImageInfo, site: ClonePolicy
+) -> Refusal | None:
     """None when the location may be read in that cluster, else why not."""
     return _first(_location_rules(ref, image, site))
 
@@ -118,7 +111,7 @@ def _first(refusals: Iterable[Refusal | None]) -> Refusal | None:
 # One small rule per refusal code: of the image ...
 
 
-def _not_active(image: ImageInfo, _site: Site) -> Refusal | None:
+def _not_active(image: ImageInfo, _site: ClonePolicy) -> Refusal | None:
     if image.status == 'active':
         return None
     return Refusal(
@@ -129,7 +122,7 @@ def _not_active(image: ImageInfo, _site: Site) -> Refusal | None:
     )
 
 
-def _not_raw(image: ImageInfo, _site: Site) -> Refusal | None:
+def _not_raw(image: ImageInfo, _site: ClonePolicy) -> Refusal | None:
     if image.disk_format in RAW_FORMATS:
         return None
     return Refusal(
@@ -142,7 +135,7 @@ def _not_raw(image: ImageInfo, _site: Site) -> Refusal | None:
     )
 
 
-def _container_format(image: ImageInfo, _site: Site) -> Refusal | None:
+def _container_format(image: ImageInfo, _site: ClonePolicy) -> Refusal | None:
     if image.container_format in BARE_CONTAINERS:
         return None
     return Refusal(
@@ -152,7 +145,7 @@ def _container_format(image: ImageInfo, _site: Site) -> Refusal | None:
     )
 
 
-def _signed(image: ImageInfo, site: Site) -> Refusal | None:
+def _signed(image: ImageInfo, site: ClonePolicy) -> Refusal | None:
     if not (image.signed and site.verify_signatures):
         return None
     return Refusal(
@@ -164,7 +157,7 @@ def _signed(image: ImageInfo, site: Site) -> Refusal | None:
     )
 
 
-def _no_location(image: ImageInfo, _site: Site) -> Refusal | None:
+def _no_location(image: ImageInfo, _site: ClonePolicy) -> Refusal | None:
     if image.locations:
         return None
     return Refusal(
@@ -178,20 +171,16 @@ def _no_location(image: ImageInfo, _site: Site) -> Refusal | None:
     )
 
 
-_IMAGE_RULES: tuple[Callable[[ImageInfo, Site], Refusal | None], ...] = (
-    _not_active,
-    _not_raw,
-    _container_format,
-    _signed,
-    _no_location,
-)
+_IMAGE_RULES: tuple[
+    Callable[[ImageInfo, ClonePolicy], Refusal | None], ...
+] = (_not_active, _not_raw, _container_format, _signed, _no_location)
 
 
 # ... of one of its locations ...
 
 
 def _location_rules(
-    ref: SnapshotRef, image: ImageInfo, site: Site
+    ref: SnapshotRef, image: ImageInfo, site: ClonePolicy
 ) -> Iterable[Refusal | None]:
     yield _other_cluster(ref, site)
     yield _pool_not_allowed(ref, site)
@@ -200,7 +189,7 @@ def _location_rules(
         yield _not_glance_snapshot(ref)
 
 
-def _other_cluster(ref: SnapshotRef, site: Site) -> Refusal | None:
+def _other_cluster(ref: SnapshotRef, site: ClonePolicy) -> Refusal | None:
     if ref.fsid == site.fsid:
         return None
     return Refusal(
@@ -212,7 +201,7 @@ def _other_cluster(ref: SnapshotRef, site: Site) -> Refusal | None:
     )
 
 
-def _pool_not_allowed(ref: SnapshotRef, site: Site) -> Refusal | None:
+def _pool_not_allowed(ref: SnapshotRef, site: ClonePolicy) -> Refusal | None:
     if site.image_pools:
         allowed = ref.pool in site.image_pools
         rule = f'cow_image_pools = {", ".join(site.image_pools)}'
@@ -263,16 +252,18 @@ def _not_glance_snapshot(ref: SnapshotRef) -> Refusal | None:
 # ... and of what the cluster showed.
 
 
-def absent(ref: SnapshotRef, absence: Absence, site: Site) -> Refusal:
+def absent(
+    ref: SnapshotRef, absence: UnavailableReason, site: ClonePolicy
+) -> Refusal:
     """Why a snapshot cannot be used that was looked for."""
     match absence:
-        case Absence.DENIED:
+        case UnavailableReason.DENIED:
             return _not_readable(ref, site)
-        case Absence.NO_POOL:
+        case UnavailableReason.NO_POOL:
             code = RefusalCode.POOL_MISSING
-        case Absence.NO_IMAGE:
+        case UnavailableReason.NO_IMAGE:
             code = RefusalCode.IMAGE_MISSING
-        case Absence.NO_SNAPSHOT:
+        case UnavailableReason.NO_SNAPSHOT:
             code = RefusalCode.SNAPSHOT_MISSING
     return Refusal(
         code,
@@ -282,7 +273,7 @@ def absent(ref: SnapshotRef, absence: Absence, site: Site) -> Refusal:
     )
 
 
-def _not_readable(ref: SnapshotRef, site: Site) -> Refusal:
+def _not_readable(ref: SnapshotRef, site: ClonePolicy) -> Refusal:
     return Refusal(
         RefusalCode.POOL_NOT_READABLE,
         f'client.{site.user} may not read {ref}',
@@ -291,7 +282,7 @@ def _not_readable(ref: SnapshotRef, site: Site) -> Refusal:
     )
 
 
-def caps_remedy(site: Site, image_pool: str) -> str:
+def caps_remedy(site: ClonePolicy, image_pool: str) -> str:
     """The command that lets our user read a pool of images."""
     return (
         f"Let it: ceph auth caps client.{site.user} mon 'profile rbd' osd"

@@ -1,39 +1,26 @@
-# Licensed under the Apache License, Version 2.0 (the "License"); you may
-# not use this file except in compliance with the License. You may obtain
-# a copy of the License at
-#
-#      http://www.apache.org/licenses/LICENSE-2.0
-#
-# Unless required by applicable law or agreed to in writing, software
-# distributed under the License is distributed on an "AS IS" BASIS, WITHOUT
-# WARRANTIES OR CONDITIONS OF ANY KIND, either express or implied. See the
-# License for the specific language governing permissions and limitations
-# under the License.
+# SPDX-License-Identifier: Apache-2.0
 """The contract between a copy and a place that images' bytes come from."""
 
 import abc
-from collections.abc import Callable
-from collections.abc import Iterable
-from collections.abc import Iterator
+from collections.abc import Callable, Iterable, Iterator
 from dataclasses import dataclass
 from typing import Any
 
 from cinder_cow.backends import base as backends
 from cinder_cow.closing import Closing
 from cinder_cow.copying.extents import Extent
-from cinder_cow.model import ImageInfo
-from cinder_cow.model import Refusal
+from cinder_cow.model import ImageInfo, Refusal
 
 #: Answers a new `glanceclient.Client`, as the user whose volume it is.
 GlanceAccess = Callable[[], Any]
 
 
 @dataclass(frozen=True, slots=True)
-class Settings:
+class SourceSettings:
     """What all sources are told at their making."""
 
     #: The volumes' own cluster.
-    volumes: backends.Settings
+    volumes: backends.BackendSettings
     #: Other clusters: path of ceph.conf and cephx user of each.
     remote_clusters: tuple[tuple[str, str], ...] = ()
     #: Glance's stores, those to be read first in front.
@@ -94,7 +81,7 @@ class ExtentReading(Reading):
 class ImageSource(abc.ABC):
     """A place that images' bytes come from. Used by several threads."""
 
-    def __init__(self, settings: Settings) -> None:
+    def __init__(self, settings: SourceSettings) -> None:
         self.settings = settings
 
     @abc.abstractmethod

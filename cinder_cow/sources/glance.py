@@ -1,14 +1,4 @@
-# Licensed under the Apache License, Version 2.0 (the "License"); you may
-# not use this file except in compliance with the License. You may obtain
-# a copy of the License at
-#
-#      http://www.apache.org/licenses/LICENSE-2.0
-#
-# Unless required by applicable law or agreed to in writing, software
-# distributed under the License is distributed on an "AS IS" BASIS, WITHOUT
-# WARRANTIES OR CONDITIONS OF ANY KIND, either express or implied. See the
-# License for the specific language governing permissions and limitations
-# under the License.
+# SPDX-License-Identifier: Apache-2.0
 """An image's bytes from Glance's API, by HTTP."""
 
 from collections.abc import Iterator
@@ -23,12 +13,13 @@ import requests
 import urllib3
 
 from cinder_cow import errors
-from cinder_cow.model import ImageInfo
-from cinder_cow.model import Refusal
-from cinder_cow.sources.base import GlanceAccess
-from cinder_cow.sources.base import ImageSource
-from cinder_cow.sources.base import Settings
-from cinder_cow.sources.base import StreamReading
+from cinder_cow.model import ImageInfo, Refusal
+from cinder_cow.sources.base import (
+    GlanceAccess,
+    ImageSource,
+    SourceSettings,
+    StreamReading,
+)
 
 #: An RBD object: where a chunk is one, it is written without another copy.
 CHUNK_BYTES = 4 * 2**20
@@ -56,7 +47,7 @@ class GlanceReading(StreamReading):
     """One image. Read once."""
 
     def __init__(
-        self, image: ImageInfo, glance: GlanceAccess, settings: Settings
+        self, image: ImageInfo, glance: GlanceAccess, settings: SourceSettings
     ) -> None:
         super().__init__('glance')
         self._image = image

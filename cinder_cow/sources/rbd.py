@@ -1,14 +1,4 @@
-# Licensed under the Apache License, Version 2.0 (the "License"); you may
-# not use this file except in compliance with the License. You may obtain
-# a copy of the License at
-#
-#      http://www.apache.org/licenses/LICENSE-2.0
-#
-# Unless required by applicable law or agreed to in writing, software
-# distributed under the License is distributed on an "AS IS" BASIS, WITHOUT
-# WARRANTIES OR CONDITIONS OF ANY KIND, either express or implied. See the
-# License for the specific language governing permissions and limitations
-# under the License.
+# SPDX-License-Identifier: Apache-2.0
 """An image's bytes from the RBD image that Glance made, by librbd.
 
 In another cluster, or in the volumes' own where it may not be cloned. Only
@@ -21,33 +11,26 @@ import dataclasses
 
 import rbd
 
-from cinder_cow import errors
-from cinder_cow import native
+from cinder_cow import errors, native
 from cinder_cow.backends import base as backends
-from cinder_cow.backends.rbd import error_mapping
-from cinder_cow.backends.rbd import snapshots
-from cinder_cow.backends.rbd.connection import Connection
-from cinder_cow.backends.rbd.connection import connected
-from cinder_cow.backends.rbd.pool import begun_again_when_lost
-from cinder_cow.backends.rbd.pool import site
-from cinder_cow.copying.extents import Extent
-from cinder_cow.copying.extents import merged
-from cinder_cow.model import ImageInfo
-from cinder_cow.model import Refusal
-from cinder_cow.model import Snapshot
-from cinder_cow.model import SnapshotRef
-from cinder_cow.planning import location
-from cinder_cow.planning import verdict
-from cinder_cow.sources.base import ExtentReading
-from cinder_cow.sources.base import GlanceAccess
-from cinder_cow.sources.base import ImageSource
-from cinder_cow.sources.base import Settings
+from cinder_cow.backends.rbd import error_mapping, snapshots
+from cinder_cow.backends.rbd.connection import Connection, connected
+from cinder_cow.backends.rbd.pool import begun_again_when_lost, site
+from cinder_cow.copying.extents import Extent, merged
+from cinder_cow.model import ImageInfo, Refusal, Snapshot, SnapshotRef
+from cinder_cow.planning import location, verdict
+from cinder_cow.sources.base import (
+    ExtentReading,
+    GlanceAccess,
+    ImageSource,
+    SourceSettings,
+)
 
 
 class RbdSource(ImageSource):
     """The volumes' cluster, and those of `cow_remote_clusters`."""
 
-    def __init__(self, settings: Settings) -> None:
+    def __init__(self, settings: SourceSettings) -> None:
         super().__init__(settings)
         self._clusters = [settings.volumes] + [
             dataclasses.replace(
@@ -86,7 +69,9 @@ class RbdSource(ImageSource):
 
 
 def _find(
-    cluster: backends.Settings, image: ImageInfo, refs: list[SnapshotRef]
+    cluster: backends.BackendSettings,
+    image: ImageInfo,
+    refs: list[SnapshotRef],
 ) -> ExtentReading | list[Refusal]:
     refusals = []
     with contextlib.ExitStack() as stack:

@@ -1,46 +1,34 @@
-# Licensed under the Apache License, Version 2.0 (the "License"); you may
-# not use this file except in compliance with the License. You may obtain
-# a copy of the License at
-#
-#      http://www.apache.org/licenses/LICENSE-2.0
-#
-# Unless required by applicable law or agreed to in writing, software
-# distributed under the License is distributed on an "AS IS" BASIS, WITHOUT
-# WARRANTIES OR CONDITIONS OF ANY KIND, either express or implied. See the
-# License for the specific language governing permissions and limitations
-# under the License.
+# SPDX-License-Identifier: Apache-2.0
 """Fills a volume with an image's bytes: source, engine, checks, again.
 
-A volume that :meth:`Filler.fill` returned from holds the image, and what was
-to be verified is. After an error it holds anything.
+A volume that :meth:`ImageCopier.fill` returned from holds the image, and what
+was to be verified is. After an error it holds anything.
 """
 
-from collections.abc import Callable
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 import contextlib
 from dataclasses import dataclass
 
 from oslo_log import log as logging
 import tenacity
 
-from cinder_cow import copying
-from cinder_cow import errors
+from cinder_cow import copying, errors
 from cinder_cow.backends.writer import VolumeWriter
-from cinder_cow.model import ImageInfo
-from cinder_cow.model import Verification
-from cinder_cow.sources.base import ExtentReading
-from cinder_cow.sources.base import GlanceAccess
-from cinder_cow.sources.base import ImageSource
-from cinder_cow.sources.base import StreamReading
-from cinder_cow.transfer.limiter import Turns
-from cinder_cow.transfer.verification import Checks
-from cinder_cow.transfer.verification import Verifier
+from cinder_cow.model import ImageInfo, Verification
+from cinder_cow.sources.base import (
+    ExtentReading,
+    GlanceAccess,
+    ImageSource,
+    StreamReading,
+)
+from cinder_cow.transfer.limiter import CopyLimiter
+from cinder_cow.transfer.verification import ContentChecks, Verifier
 
 LOG = logging.getLogger(__name__)
 
 
 @dataclass(frozen=True, slots=True)
-class Settings:
+class CopySettings:
     """How copies are made."""
 
     memory_bytes: int = 64 * 2**20
@@ -50,7 +38,7 @@ class Settings:
 
 
 @dataclass(frozen=True, slots=True)
-class Request:
+class CopyRequest:
     """What one copy needs beside the image."""
 
     glance: GlanceAccess
@@ -74,7 +62,7 @@ class Destination:
 
 
 @dataclass(frozen=True, slots=True)
-class Filled:
+class CopyResult:
     """What was done."""
 
     source: str
@@ -83,18 +71,21 @@ class Filled:
     bytes_copied: int
 
 
-class Filler:
+class ImageCopier:
     """Of one backend. Used by several threads."""
 
     def __init__(
-        self, settings: Settings, sources: list[ImageSource], turns: Turns
+        self,
+        settings: CopySettings,
+        sources: list[ImageSource],
+        turns: CopyLimiter,
     ) -> None:
         self._settings = settings
         self._sources = sources
         self._turns = turns
 
     @contextlib.contextmanager
-    def turn(self, request: Request) -> Iterator[None]:
+    def turn(self, request: CopyRequest) -> Iterator[None]:
         """Waits for the turn to copy; only so many have one at once."""
         with self._turns.taken():
             if request.begun is not None:
@@ -102,8 +93,8 @@ class Filler:
             yield
 
     def fill(
-        self, image: ImageInfo, request: Request, destination: Destination
-    ) -> Filled:
+        self, image: ImageInfo, request: CopyRequest, destination: Destination
+    ) -> CopyResult:
         """Copies the image into the destination. Called within a turn.
 
         :raises SourceError: when it cannot be read, or is damaged.
@@ -119,15 +110,15 @@ class Filler:
             before_sleep=_tell_retry,
             reraise=True,
         )
-        filled: Filled = tries(self._fill, image, request, destination)
+        filled: CopyResult = tries(self._fill, image, request, destination)
         return filled
 
     def _fill(
-        self, image: ImageInfo, request: Request, destination: Destination
-    ) -> Filled:
+        self, image: ImageInfo, request: CopyRequest, destination: Destination
+    ) -> CopyResult:
         with self._reading(image, request) as reading:
             verifier = request.verifier and request.verifier()
-            checks = Checks(
+            checks = ContentChecks(
                 image,
                 reading.source,
                 verifier or None,
@@ -143,7 +134,7 @@ class Filler:
                     image, reading, writer, checks, request, destination
                 )
             checks.conclude()
-        return Filled(
+        return CopyResult(
             reading.source,
             checks.verification,
             verifier is not None,
@@ -155,11 +146,11 @@ class Filler:
         image: ImageInfo,
         reading: StreamReading | ExtentReading,
         writer: VolumeWriter,
-        checks: Checks,
-        request: Request,
+        checks: ContentChecks,
+        request: CopyRequest,
         destination: Destination,
     ) -> copying.Copied:
-        terms = copying.Terms(
+        terms = copying.CopyTerms(
             block_bytes=writer.block_bytes,
             destination_is_zero=destination.is_zero,
             destination_bytes=destination.size_bytes,
@@ -185,7 +176,7 @@ class Filler:
         )
 
     def _reading(
-        self, image: ImageInfo, request: Request
+        self, image: ImageInfo, request: CopyRequest
     ) -> StreamReading | ExtentReading:
         """The image from the first source that has it."""
         refusals = []

@@ -1,27 +1,15 @@
-# Licensed under the Apache License, Version 2.0 (the "License"); you may
-# not use this file except in compliance with the License. You may obtain
-# a copy of the License at
-#
-#      http://www.apache.org/licenses/LICENSE-2.0
-#
-# Unless required by applicable law or agreed to in writing, software
-# distributed under the License is distributed on an "AS IS" BASIS, WITHOUT
-# WARRANTIES OR CONDITIONS OF ANY KIND, either express or implied. See the
-# License for the specific language governing permissions and limitations
-# under the License.
+# SPDX-License-Identifier: Apache-2.0
 """What the bytes of a copy are held against: hash, signature, format."""
 
 import hashlib
 import io
-from typing import Any
-from typing import Protocol
+from typing import Any, Protocol
 
 from oslo_utils.imageutils import format_inspector
 
 from cinder_cow import errors
 from cinder_cow.copying import Digest
-from cinder_cow.model import ImageInfo
-from cinder_cow.model import Verification
+from cinder_cow.model import ImageInfo, Verification
 
 #: Formats that are no disk's bytes, by oslo.utils' names. What is none of
 #: them may be anything: a partition table, an iso, a file system, LUKS.
@@ -38,7 +26,7 @@ class Verifier(Protocol):
         """:raises Exception: when the signature does not hold."""
 
 
-class Checks:
+class ContentChecks:
     """Sees all bytes of one copy, and says whether they are the image's."""
 
     def __init__(

@@ -1,14 +1,4 @@
-# Licensed under the Apache License, Version 2.0 (the "License"); you may
-# not use this file except in compliance with the License. You may obtain
-# a copy of the License at
-#
-#      http://www.apache.org/licenses/LICENSE-2.0
-#
-# Unless required by applicable law or agreed to in writing, software
-# distributed under the License is distributed on an "AS IS" BASIS, WITHOUT
-# WARRANTIES OR CONDITIONS OF ANY KIND, either express or implied. See the
-# License for the specific language governing permissions and limitations
-# under the License.
+# SPDX-License-Identifier: Apache-2.0
 
 """A process that makes volumes of an image by its base, as cinder-volume does.
 
@@ -17,9 +7,7 @@ one [method, error] for each volume, or is killed at the point that it is told.
 """
 
 import contextlib
-from dataclasses import asdict
-from dataclasses import dataclass
-from dataclasses import field
+from dataclasses import asdict, dataclass, field
 import json
 import os
 import pathlib
@@ -28,20 +16,16 @@ import subprocess
 import sys
 import threading
 
-from cinder_cow import errors
-from cinder_cow import execute
+from cinder_cow import errors, execute
 from cinder_cow.backends import base as backends
 from cinder_cow.backends.rbd import RbdBackend
-from cinder_cow.base_images import builder
-from cinder_cow.base_images import ensure
+from cinder_cow.base_images import builder, ensure
 from cinder_cow.conversion import convert
-from cinder_cow.model import ImageInfo
-from cinder_cow.model import Target
-from cinder_cow.model import Verdict
+from cinder_cow.model import ImageInfo, Target, Verdict
 from cinder_cow.planning import plan
 from cinder_cow.sources import base as sources
 from cinder_cow.transfer import copier
-from cinder_cow.transfer.limiter import Turns
+from cinder_cow.transfer.limiter import CopyLimiter
 
 MIB = 2**20
 ROOT = pathlib.Path(__file__).parents[2]
@@ -85,7 +69,7 @@ class FileReading(sources.StreamReading):
 
 class FileSource(sources.ImageSource):
     def __init__(self, path, settings):
-        super().__init__(sources.Settings(settings))
+        super().__init__(sources.SourceSettings(settings))
         self._path = path
         self.opened = 0
 
@@ -94,33 +78,37 @@ class FileSource(sources.ImageSource):
         return FileReading(self._path)
 
 
-class Maker:
+class BaseBuilder:
     """All that makes volumes of an image's base in one process."""
 
     def __init__(self, settings, path, **more):
         self.backend = RbdBackend(settings)
         self.source = FileSource(path, settings)
-        self.filler = copier.Filler(copier.Settings(), [self.source], Turns(4))
+        self.filler = copier.ImageCopier(
+            copier.CopySettings(), [self.source], CopyLimiter(4)
+        )
         self.store = self.backend.bases()
         self.converter = convert.Converter(
-            convert.Limits(
+            convert.ConversionLimits(
                 seconds=300, cpu_seconds=300, address_space_bytes=4 * 2**30
             )
         )
-        maker = builder.Maker(
-            builder.Settings(), self.store, self.filler, self.converter
+        maker = builder.BaseBuilder(
+            builder.BuildSettings(), self.store, self.filler, self.converter
         )
-        self.bases = ensure.Bases(ensure.Settings(**more), self.store, maker)
+        self.bases = ensure.BaseImages(
+            ensure.BaseSettings(**more), self.store, maker
+        )
 
     def make(self, image, name, size_bytes):
         """The Result, of a volume whose image cannot be cloned in place."""
-        work = execute.Work(
+        work = execute.CreateRequest(
             image,
             Target(name, name, size_bytes),
             self.backend,
             lambda _verified: None,
             self.filler,
-            copier.Request(glance=None),
+            copier.CopyRequest(glance=None),
             self.bases,
         )
         verdict = Verdict()
@@ -191,8 +179,10 @@ KILLS = {
 
 
 def main(job):
-    maker = Maker(
-        backends.Settings('ceph', job.conf, 'cinder', 'volumes', 4 * MIB),
+    maker = BaseBuilder(
+        backends.BackendSettings(
+            'ceph', job.conf, 'cinder', 'volumes', 4 * MIB
+        ),
         job.path,
         **job.settings,
     )

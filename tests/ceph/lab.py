@@ -1,14 +1,4 @@
-# Licensed under the Apache License, Version 2.0 (the "License"); you may
-# not use this file except in compliance with the License. You may obtain
-# a copy of the License at
-#
-#      http://www.apache.org/licenses/LICENSE-2.0
-#
-# Unless required by applicable law or agreed to in writing, software
-# distributed under the License is distributed on an "AS IS" BASIS, WITHOUT
-# WARRANTIES OR CONDITIONS OF ANY KIND, either express or implied. See the
-# License for the specific language governing permissions and limitations
-# under the License.
+# SPDX-License-Identifier: Apache-2.0
 """Images and volumes of one real cluster, for a test to make and look at."""
 
 import contextlib
@@ -18,9 +8,8 @@ import uuid
 import rados
 import rbd
 
-from cinder_cow.backends.base import Settings
-from cinder_cow.backends.rbd import RbdBackend
-from cinder_cow.backends.rbd import connection
+from cinder_cow.backends.base import BackendSettings
+from cinder_cow.backends.rbd import RbdBackend, connection
 from cinder_cow.model import ImageInfo
 
 MIB = 2**20
@@ -48,7 +37,7 @@ class Lab:
             'pool': 'volumes',
             'object_bytes': 4 * MIB,
         }
-        return Settings(**{**known, **changed})
+        return BackendSettings(**{**known, **changed})
 
     def backend(self, **changed):
         return RbdBackend(self.settings(**changed))

@@ -1,14 +1,4 @@
-# Licensed under the Apache License, Version 2.0 (the "License"); you may
-# not use this file except in compliance with the License. You may obtain
-# a copy of the License at
-#
-#      http://www.apache.org/licenses/LICENSE-2.0
-#
-# Unless required by applicable law or agreed to in writing, software
-# distributed under the License is distributed on an "AS IS" BASIS, WITHOUT
-# WARRANTIES OR CONDITIONS OF ANY KIND, either express or implied. See the
-# License for the specific language governing permissions and limitations
-# under the License.
+# SPDX-License-Identifier: Apache-2.0
 """Base images on a real cluster, in both clone formats."""
 
 import dataclasses
@@ -26,16 +16,14 @@ import rbd
 
 from cinder_cow import errors
 from cinder_cow.backends import base_names
-from cinder_cow.backends.base_store import Note
+from cinder_cow.backends.base_store import BuildRecord
 from cinder_cow.backends.rbd import base_metadata as stories
-from cinder_cow.backends.rbd import base_snapshot
-from cinder_cow.backends.rbd import build_records
-from cinder_cow.model import Story
-from cinder_cow.model import Verification
+from cinder_cow.backends.rbd import base_snapshot, build_records
+from cinder_cow.model import BaseInfo, Verification
 
 MIB = 2**20
 CONTENT = b'D0D-' * (MIB // 4)
-STORY = Story(
+STORY = BaseInfo(
     image_id='image-1',
     disk_format='qcow2',
     hash_algo='sha512',
@@ -79,9 +67,9 @@ def filled(store, name, content=CONTENT):
         writer.flush()
 
 
-def built(store, name, content=CONTENT, story=STORY):
+def built(store, name, content=CONTENT, info=STORY):
     filled(store, name, content)
-    return store.commit(name, story)
+    return store.commit(name, info)
 
 
 def forgotten(store, name):
@@ -113,7 +101,7 @@ def test_committed_it_is_found(store, name):
 
     assert store.find(name) == base
     assert base.snapshot.size_bytes == len(CONTENT)
-    assert base.story == dataclasses.replace(STORY, stored_bytes=MIB)
+    assert base.info == dataclasses.replace(STORY, stored_bytes=MIB)
     assert store.find(base_names.scratch_name(name)) is None
 
 
@@ -344,7 +332,7 @@ def test_kept_tells_what_a_sweep_asks_for(store, name):
     store.used(base, 'image-2')
 
     (kept,) = store.kept()
-    assert (kept.name, kept.story) == (name, base.story)
+    assert (kept.name, kept.info) == (name, base.info)
     assert kept.image_ids == {'image-1', 'image-2'}
     assert before - 1 <= kept.last_used <= time.time() + 1
 
@@ -507,13 +495,15 @@ def test_notes_are_for_all_to_read(either_lab, store):
     assert store.note('a') is None
     assert store.notes() == {}
 
-    store.set_note('a', Note(1, 'SourceError', 'no way', True, 5.0))
-    store.set_note('b', Note())
-    assert other.note('a') == Note(1, 'SourceError', 'no way', True, 5.0)
-    assert other.notes() == {'a': other.note('a'), 'b': Note()}
+    store.set_note('a', BuildRecord(1, 'SourceError', 'no way', True, 5.0))
+    store.set_note('b', BuildRecord())
+    assert other.note('a') == BuildRecord(
+        1, 'SourceError', 'no way', True, 5.0
+    )
+    assert other.notes() == {'a': other.note('a'), 'b': BuildRecord()}
 
-    other.set_note('a', Note(2))
-    assert store.note('a') == Note(2)
+    other.set_note('a', BuildRecord(2))
+    assert store.note('a') == BuildRecord(2)
     store.set_note('a', None)
     store.set_note('a', None)
     assert store.note('a') is None
@@ -526,20 +516,20 @@ def test_more_notes_than_are_read_at_once(lab, monkeypatch):
     monkeypatch.setattr(build_records, 'PAGE', 2)
     store = lab.backend().bases()
     for number in range(5):
-        store.set_note(str(number), Note(number))
+        store.set_note(str(number), BuildRecord(number))
 
-    assert store.notes() == {str(n): Note(n) for n in range(5)}
+    assert store.notes() == {str(n): BuildRecord(n) for n in range(5)}
 
 
 def test_a_note_that_came_meanwhile_keeps_the_object(lab):
     store = lab.backend().bases()
-    store.set_note('a', Note(1))
+    store.set_note('a', BuildRecord(1))
     with lab.rados.open_ioctx('volumes') as ioctx:
         build_records._page(ioctx, '', 1)
-        store.set_note('b', Note(2))
+        store.set_note('b', BuildRecord(2))
         build_records._remove_unless_changed(ioctx)
 
-    assert store.notes() == {'a': Note(1), 'b': Note(2)}
+    assert store.notes() == {'a': BuildRecord(1), 'b': BuildRecord(2)}
 
 
 def test_a_damaged_note_is_none(lab, caplog):

@@ -1,19 +1,8 @@
-# Licensed under the Apache License, Version 2.0 (the "License"); you may
-# not use this file except in compliance with the License. You may obtain
-# a copy of the License at
-#
-#      http://www.apache.org/licenses/LICENSE-2.0
-#
-# Unless required by applicable law or agreed to in writing, software
-# distributed under the License is distributed on an "AS IS" BASIS, WITHOUT
-# WARRANTIES OR CONDITIONS OF ANY KIND, either express or implied. See the
-# License for the specific language governing permissions and limitations
-# under the License.
+# SPDX-License-Identifier: Apache-2.0
 
 """Bases built from files, by one process and by several at once."""
 
-from dataclasses import asdict
-from dataclasses import replace
+from dataclasses import asdict, replace
 import hashlib
 import json
 import os
@@ -25,11 +14,9 @@ import pytest
 
 from cinder_cow import errors
 from cinder_cow.backends import base_names
-from cinder_cow.base_images.eviction import Limits
+from cinder_cow.base_images.eviction import EvictionLimits
 from cinder_cow.base_images.sweep import sweep
-from cinder_cow.model import ImageInfo
-from cinder_cow.model import Method
-from cinder_cow.model import Verification
+from cinder_cow.model import ImageInfo, Method, Verification
 from tests.ceph import builder
 
 MIB = 2**20
@@ -92,7 +79,7 @@ def job(lab, packed, *volumes, **more):
 
 
 def maker(lab, packed, **settings):
-    return builder.Maker(lab.settings(), packed.file, **settings)
+    return builder.BaseBuilder(lab.settings(), packed.file, **settings)
 
 
 def bases(lab):
@@ -115,7 +102,7 @@ def swept(lab):
     """An hour later: then notes of failures go too."""
     store = lab.backend().bases()
     later = time.time() + 3601
-    found = sweep(store, Limits(), lambda _ids: set(), lambda: later)
+    found = sweep(store, EvictionLimits(), lambda _ids: set(), lambda: later)
     assert found.failures == ()
 
 
@@ -149,8 +136,8 @@ def test_images_of_equal_content_share_a_base(lab, tmp_path):
     assert result.method is Method.CLONE_BASE
     (kept,) = made.store.kept()
     assert kept.image_ids == {packed.image.image_id, twin.image_id}
-    assert kept.story.image_id == packed.image.image_id
-    assert 32 * MIB <= kept.story.stored_bytes <= 64 * MIB
+    assert kept.info.image_id == packed.image.image_id
+    assert 32 * MIB <= kept.info.stored_bytes <= 64 * MIB
     evict_all(lab)
 
 
@@ -254,7 +241,7 @@ def replace_image(given, image):
 
 def test_full_pool_is_a_clear_error_that_leaves_nothing(lab, tmp_path):
     packed = Packed(tmp_path)
-    made = builder.Maker(lab.settings(timeout_seconds=5), packed.file)
+    made = builder.BaseBuilder(lab.settings(timeout_seconds=5), packed.file)
     with lab.full('volumes'), pytest.raises(errors.StorageError):
         made.make(packed.image, 'volume-1', SIZE)
 
@@ -314,7 +301,7 @@ def test_hostile_image_is_refused_and_leaves_nothing(
         image = replace(
             image, image_id=stored.image_id, locations=stored.locations
         )
-    made = builder.Maker(lab.settings(), file)
+    made = builder.BaseBuilder(lab.settings(), file)
 
     with pytest.raises(errors.CowError) as caught:
         made.make(image, 'volume-1', SIZE)

@@ -1,14 +1,4 @@
-# Licensed under the Apache License, Version 2.0 (the "License"); you may
-# not use this file except in compliance with the License. You may obtain
-# a copy of the License at
-#
-#      http://www.apache.org/licenses/LICENSE-2.0
-#
-# Unless required by applicable law or agreed to in writing, software
-# distributed under the License is distributed on an "AS IS" BASIS, WITHOUT
-# WARRANTIES OR CONDITIONS OF ANY KIND, either express or implied. See the
-# License for the specific language governing permissions and limitations
-# under the License.
+# SPDX-License-Identifier: Apache-2.0
 """Every format, from one RBD image to another, by the real qemu-img.
 
 The images are read through clones: QEMU's driver opens all for writing, and
@@ -24,16 +14,16 @@ import pytest
 import rbd
 
 from cinder_cow import errors
-from cinder_cow.backends.base_store import BlockDevice
-from cinder_cow.backends.base_store import Readable
+from cinder_cow.backends.base_store import BlockDevice, Readable
 from cinder_cow.conversion import header_check
-from cinder_cow.conversion.convert import Converter
-from cinder_cow.conversion.convert import Limits
+from cinder_cow.conversion.convert import ConversionLimits, Converter
 from cinder_cow.model import ImageInfo
 
 MIB = 2**20
 SIZE = 48 * MIB
-LIMITS = Limits(seconds=120, cpu_seconds=120, address_space_bytes=4 * 2**30)
+LIMITS = ConversionLimits(
+    seconds=120, cpu_seconds=120, address_space_bytes=4 * 2**30
+)
 CASES = {
     'qcow2': ('qcow2', 'qcow2', ''),
     'qcow2 version 2': ('qcow2', 'qcow2', '-o compat=0.10'),
@@ -209,7 +199,7 @@ def test_a_hostile_size_is_a_number_or_a_refusal(bench, raw, size):
 
 def test_too_little_memory_names_the_option(bench, raw):
     image, source = bench.stored(made(raw, 'qcow2'), 'qcow2')
-    limits = Limits(60, 60, 256 * MIB)
+    limits = ConversionLimits(60, 60, 256 * MIB)
     with pytest.raises(errors.ImageUnacceptable, match='memory_bytes'):
         Converter(limits).convert(image, source, bench.empty(SIZE))
 

@@ -1,14 +1,4 @@
-# Licensed under the Apache License, Version 2.0 (the "License"); you may
-# not use this file except in compliance with the License. You may obtain
-# a copy of the License at
-#
-#      http://www.apache.org/licenses/LICENSE-2.0
-#
-# Unless required by applicable law or agreed to in writing, software
-# distributed under the License is distributed on an "AS IS" BASIS, WITHOUT
-# WARRANTIES OR CONDITIONS OF ANY KIND, either express or implied. See the
-# License for the specific language governing permissions and limitations
-# under the License.
+# SPDX-License-Identifier: Apache-2.0
 """Bases are retired and freed while volumes are cloned from them."""
 
 import concurrent.futures
@@ -20,12 +10,11 @@ import rbd
 
 from cinder_cow import errors
 from cinder_cow.backends.rbd import base_snapshot
-from cinder_cow.model import Story
-from cinder_cow.model import Verification
+from cinder_cow.model import BaseInfo, Verification
 
 MIB = 2**20
 CONTENT = b'D0D-' * (2 * MIB // 4)
-STORY = Story(
+STORY = BaseInfo(
     image_id='image-1',
     disk_format='qcow2',
     hash_algo=None,

@@ -1,14 +1,4 @@
-# Licensed under the Apache License, Version 2.0 (the "License"); you may
-# not use this file except in compliance with the License. You may obtain
-# a copy of the License at
-#
-#      http://www.apache.org/licenses/LICENSE-2.0
-#
-# Unless required by applicable law or agreed to in writing, software
-# distributed under the License is distributed on an "AS IS" BASIS, WITHOUT
-# WARRANTIES OR CONDITIONS OF ANY KIND, either express or implied. See the
-# License for the specific language governing permissions and limitations
-# under the License.
+# SPDX-License-Identifier: Apache-2.0
 """Which images the source "rbd" reads, and what it says of the others.
 
 The volumes are in ``lab``, the images in ``old_lab``, another cluster.
@@ -22,7 +12,7 @@ import pytest
 from cinder_cow import errors
 from cinder_cow.backends.rbd.connection import connected
 from cinder_cow.model import RefusalCode
-from cinder_cow.sources.base import Settings
+from cinder_cow.sources.base import SourceSettings
 from cinder_cow.sources.rbd import RbdSource
 from tests.ceph.lab import MIB
 
@@ -31,7 +21,7 @@ CONTENT = b'D0D-' * 2**18 + b'odd'  # 1 MiB and a bit
 
 def source(lab, *clusters, user='cinder', **changed):
     return RbdSource(
-        Settings(
+        SourceSettings(
             lab.settings(**changed),
             tuple((cluster.conf, user) for cluster in clusters),
             stall_seconds=20,
@@ -167,7 +157,7 @@ def test_cluster_out_of_reach_is_an_error_and_no_refusal(
             str(old_lab.cluster.port()), '1'
         )
     )
-    settings = Settings(
+    settings = SourceSettings(
         lab.settings(connect_attempts=1),
         ((str(conf), 'cinder'),),
         stall_seconds=1,
@@ -181,7 +171,9 @@ def test_cluster_out_of_reach_is_not_asked_for_an_image_here(lab, tmp_path):
     image = lab.image(CONTENT)
     nowhere = ((str(tmp_path / 'no.conf'), 'cinder'),)
 
-    with RbdSource(Settings(lab.settings(), nowhere)).open(image, None) as r:
+    with RbdSource(SourceSettings(lab.settings(), nowhere)).open(
+        image, None
+    ) as r:
         assert r.read_at(0, len(CONTENT)) == CONTENT
 
 

@@ -1,14 +1,4 @@
-# Licensed under the Apache License, Version 2.0 (the "License"); you may
-# not use this file except in compliance with the License. You may obtain
-# a copy of the License at
-#
-#      http://www.apache.org/licenses/LICENSE-2.0
-#
-# Unless required by applicable law or agreed to in writing, software
-# distributed under the License is distributed on an "AS IS" BASIS, WITHOUT
-# WARRANTIES OR CONDITIONS OF ANY KIND, either express or implied. See the
-# License for the specific language governing permissions and limitations
-# under the License.
+# SPDX-License-Identifier: Apache-2.0
 """Copies between two real clusters: from ``old_lab`` into ``lab``."""
 
 import dataclasses
@@ -24,13 +14,9 @@ import pytest
 
 from cinder_cow import errors
 from cinder_cow.copying.blocks import GRAIN_BYTES
-from cinder_cow.model import Method
-from cinder_cow.model import Target
-from cinder_cow.model import Verification
+from cinder_cow.model import Method, Target, Verification
 from cinder_cow.planning import plan
-from cinder_cow.sources.base import ImageSource
-from cinder_cow.sources.base import Settings
-from cinder_cow.sources.base import StreamReading
+from cinder_cow.sources.base import ImageSource, SourceSettings, StreamReading
 from cinder_cow.sources.rbd import RbdSource
 from tests.ceph.lab import MIB
 from tests.fakes import work
@@ -61,7 +47,7 @@ def hashed(image, content):
 
 def rbd_source(lab, *clusters, user='cinder', **changed):
     remote = tuple((cluster.conf, user) for cluster in clusters)
-    return RbdSource(Settings(lab.settings(**changed), remote))
+    return RbdSource(SourceSettings(lab.settings(**changed), remote))
 
 
 def copy(lab, image, size_bytes, *sources, backend=None, **terms):
@@ -292,7 +278,7 @@ def test_old_bytes_go_and_snapshots_stay(lab, old_lab):
 COPY = """
     import json, sys, time
     from cinder_cow import plan
-    from cinder_cow.backends.base import Settings
+    from cinder_cow.backends.base import SourceSettings
     from cinder_cow.backends.rbd import RbdBackend
     from cinder_cow.model import ImageInfo
     from cinder_cow.model import Target
@@ -315,7 +301,7 @@ COPY = """
 
     settings = json.loads(sys.stdin.read())
     settings['image_pools'] = ()
-    backend = RbdBackend(Settings(**settings))
+    backend = RbdBackend(SourceSettings(**settings))
     image = ImageInfo('i', 'active', 'raw', 'bare', 2**30)
     target = Target('1', 'volume-1', 2**30)
     chosen = plan.choose(image, target, backend.cloneable(image))

@@ -1,14 +1,4 @@
-# Licensed under the Apache License, Version 2.0 (the "License"); you may
-# not use this file except in compliance with the License. You may obtain
-# a copy of the License at
-#
-#      http://www.apache.org/licenses/LICENSE-2.0
-#
-# Unless required by applicable law or agreed to in writing, software
-# distributed under the License is distributed on an "AS IS" BASIS, WITHOUT
-# WARRANTIES OR CONDITIONS OF ANY KIND, either express or implied. See the
-# License for the specific language governing permissions and limitations
-# under the License.
+# SPDX-License-Identifier: Apache-2.0
 
 import hashlib
 import os
@@ -18,11 +8,7 @@ import time
 
 import pytest
 
-from tests.e2e.bases import bases
-from tests.e2e.bases import cow_options
-from tests.e2e.bases import evict
-from tests.e2e.bases import lines
-from tests.e2e.bases import packed
+from tests.e2e.bases import bases, cow_options, evict, lines, packed
 
 MIB = 2**20
 

@@ -1,22 +1,10 @@
-# Licensed under the Apache License, Version 2.0 (the "License"); you may
-# not use this file except in compliance with the License. You may obtain
-# a copy of the License at
-#
-#      http://www.apache.org/licenses/LICENSE-2.0
-#
-# Unless required by applicable law or agreed to in writing, software
-# distributed under the License is distributed on an "AS IS" BASIS, WITHOUT
-# WARRANTIES OR CONDITIONS OF ANY KIND, either express or implied. See the
-# License for the specific language governing permissions and limitations
-# under the License.
+# SPDX-License-Identifier: Apache-2.0
 """A backend in memory. The contract suite holds it to the real one."""
 
 from cinder_cow import errors
 from cinder_cow.backends import base
 from cinder_cow.backends.writer import VolumeWriter
-from cinder_cow.model import Absence
-from cinder_cow.model import Site
-from cinder_cow.model import Snapshot
+from cinder_cow.model import ClonePolicy, Snapshot, UnavailableReason
 from cinder_cow.planning import verdict as rules
 
 STRIPE_UNIT = 4 * 2**20
@@ -59,10 +47,10 @@ class MemoryBackend(base.ImageBackend):
 
     def cloneable(self, image_info):
         self._maybe_fail('cloneable')
-        site = Site(self.fsid, self.settings.pool, self.settings.user)
-        sifted = rules.sift(image_info, site)
-        seen = [(ref, self._look(ref)) for ref in sifted.candidates]
-        return rules.judge(sifted, seen, site, clone_v2=False)
+        site = ClonePolicy(self.fsid, self.settings.pool, self.settings.user)
+        screened = rules.screen(image_info, site)
+        seen = [(ref, self._look(ref)) for ref in screened.candidates]
+        return rules.judge(screened, seen, site, clone_v2=False)
 
     def exists(self, volume_name):
         self._maybe_fail('exists')
@@ -93,7 +81,7 @@ class MemoryBackend(base.ImageBackend):
 
     def _look(self, ref):
         if ref not in self.images:
-            return Absence.NO_IMAGE
+            return UnavailableReason.NO_IMAGE
         return Snapshot(ref, len(self.images[ref]), STRIPE_UNIT, True)
 
     def _make(self, volume_name, content):

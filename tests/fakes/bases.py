@@ -1,39 +1,27 @@
-# Licensed under the Apache License, Version 2.0 (the "License"); you may
-# not use this file except in compliance with the License. You may obtain
-# a copy of the License at
-#
-#      http://www.apache.org/licenses/LICENSE-2.0
-#
-# Unless required by applicable law or agreed to in writing, software
-# distributed under the License is distributed on an "AS IS" BASIS, WITHOUT
-# WARRANTIES OR CONDITIONS OF ANY KIND, either express or implied. See the
-# License for the specific language governing permissions and limitations
-# under the License.
+# SPDX-License-Identifier: Apache-2.0
 """A store of bases in memory. The contract suite holds it to the real one."""
 
-from dataclasses import dataclass
-from dataclasses import field
-from dataclasses import replace
+from dataclasses import dataclass, field, replace
 import itertools
 import threading
 import time
 
 from cinder_cow import errors
-from cinder_cow.backends import base_names
-from cinder_cow.backends import base_store
-from cinder_cow.model import Base
-from cinder_cow.model import Snapshot
-from cinder_cow.model import SnapshotRef
-from cinder_cow.model import Story
-from cinder_cow.model import Verification
-from tests.fakes.backend import STRIPE_UNIT
-from tests.fakes.backend import MemoryWriter
+from cinder_cow.backends import base_names, base_store
+from cinder_cow.model import (
+    Base,
+    BaseInfo,
+    Snapshot,
+    SnapshotRef,
+    Verification,
+)
+from tests.fakes.backend import STRIPE_UNIT, MemoryWriter
 
 LEASE_SECONDS = 30
 
 
-def story(image_id='i-1', **changes):
-    """A story; what is not given is dull."""
+def info(image_id='i-1', **changes):
+    """An info; what is not given is dull."""
     known = {
         'image_id': image_id,
         'disk_format': 'qcow2',
@@ -47,15 +35,15 @@ def story(image_id='i-1', **changes):
         'created': 0.0,
         'version': '1',
     }
-    return Story(**{**known, **changes})
+    return BaseInfo(**{**known, **changes})
 
 
 @dataclass(eq=False)
 class Thing:
-    """A base or scratch; without a story it is not finished."""
+    """A base or scratch; without an info it is not finished."""
 
     content: bytearray
-    story: Story | None = None
+    info: BaseInfo | None = None
     last_used: float = 0.0
     image_ids: set = field(default_factory=set)
     #: Name and content of its clones.
@@ -134,7 +122,7 @@ class MemoryBases(base_store.BaseStore):
 
     def add(self, name, content=b'', last_used=0.0, **changes):
         """A finished base, as if built long ago. Answers the Base."""
-        told = story(**changes)
+        told = info(**changes)
         with self.guard:
             self.things[name] = Thing(
                 bytearray(content), told, last_used, {told.image_id}
@@ -201,16 +189,16 @@ class MemoryBases(base_store.BaseStore):
             self.things[name] = Thing(bytearray(size_bytes))
             return MemoryWriter(self.things[name].content)
 
-    def commit(self, name, story):
+    def commit(self, name, info):
         self.maybe_fail('commit', name)
         with self.guard:
             if name not in self.things:
                 raise errors.StorageError(f'commit {name}', KeyError(name))
             thing = self.things[name]
-            size = story.stored_bytes or len(thing.content)
-            thing.story = replace(story, stored_bytes=size)
-            thing.last_used = story.created
-            thing.image_ids.add(story.image_id)
+            size = info.stored_bytes or len(thing.content)
+            thing.info = replace(info, stored_bytes=size)
+            thing.last_used = info.created
+            thing.image_ids.add(info.image_id)
             return self._base(name)
 
     def discard(self, name):
@@ -261,11 +249,11 @@ class MemoryBases(base_store.BaseStore):
         self.maybe_fail('kept')
         with self.guard:
             return [
-                base_store.Kept(
-                    name, each.story, each.last_used, frozenset(each.image_ids)
+                base_store.StoredBase(
+                    name, each.info, each.last_used, frozenset(each.image_ids)
                 )
                 for name, each in self.things.items()
-                if each.story
+                if each.info
             ]
 
     def has_children(self, name):
@@ -299,7 +287,7 @@ class MemoryBases(base_store.BaseStore):
         return self.backend.settings.pool
 
     def _is_finished(self, name):
-        return name in self.things and self.things[name].story is not None
+        return name in self.things and self.things[name].info is not None
 
     def _in_use(self, thing):
         volumes = self.backend.volumes
@@ -311,4 +299,4 @@ class MemoryBases(base_store.BaseStore):
         thing = self.things[name]
         ref = SnapshotRef(self.backend.fsid, self._pool, name, 'base')
         snapshot = Snapshot(ref, len(thing.content), STRIPE_UNIT, True)
-        return Base(name, snapshot, thing.story)
+        return Base(name, snapshot, thing.info)

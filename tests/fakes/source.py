@@ -1,14 +1,4 @@
-# Licensed under the Apache License, Version 2.0 (the "License"); you may
-# not use this file except in compliance with the License. You may obtain
-# a copy of the License at
-#
-#      http://www.apache.org/licenses/LICENSE-2.0
-#
-# Unless required by applicable law or agreed to in writing, software
-# distributed under the License is distributed on an "AS IS" BASIS, WITHOUT
-# WARRANTIES OR CONDITIONS OF ANY KIND, either express or implied. See the
-# License for the specific language governing permissions and limitations
-# under the License.
+# SPDX-License-Identifier: Apache-2.0
 """Sources in memory, of a stream and of extents."""
 
 import threading
@@ -17,14 +7,14 @@ from cinder_cow.backends import base as backends
 from cinder_cow.copying import Extent
 from cinder_cow.sources import base
 
-SETTINGS = base.Settings(
-    backends.Settings('ceph', '', 'cinder', 'volumes', 2**22)
+SETTINGS = base.SourceSettings(
+    backends.BackendSettings('ceph', '', 'cinder', 'volumes', 2**22)
 )
 #: What a letter of a pattern is worth.
 LETTER_BYTES = 2**16
 
 
-def crew():
+def thread_pool():
     """The engine's threads that run now."""
     return [
         each.name

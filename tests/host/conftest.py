@@ -1,14 +1,4 @@
-# Licensed under the Apache License, Version 2.0 (the "License"); you may
-# not use this file except in compliance with the License. You may obtain
-# a copy of the License at
-#
-#      http://www.apache.org/licenses/LICENSE-2.0
-#
-# Unless required by applicable law or agreed to in writing, software
-# distributed under the License is distributed on an "AS IS" BASIS, WITHOUT
-# WARRANTIES OR CONDITIONS OF ANY KIND, either express or implied. See the
-# License for the specific language governing permissions and limitations
-# under the License.
+# SPDX-License-Identifier: Apache-2.0
 """Real Cinder classes on a real database, with the storage in memory."""
 
 import pytest
@@ -23,7 +13,7 @@ from cinder.volume import driver as volume_driver
 from oslo_config import cfg
 
 from cinder_cow import driver
-from cinder_cow.backends.base import Settings
+from cinder_cow.backends.base import BackendSettings
 from cinder_cow.model import SnapshotRef
 from tests.fakes.backend import MemoryBackend
 
@@ -87,7 +77,7 @@ def hosted(cinder):
         )
     )
     hosted.memory = MemoryBackend(
-        Settings('ceph', '', 'cinder', 'volumes', 4 * MIB)
+        BackendSettings('ceph', '', 'cinder', 'volumes', 4 * MIB)
     )
     hosted.set_initialized()
     return hosted

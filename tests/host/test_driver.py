@@ -1,14 +1,4 @@
-# Licensed under the Apache License, Version 2.0 (the "License"); you may
-# not use this file except in compliance with the License. You may obtain
-# a copy of the License at
-#
-#      http://www.apache.org/licenses/LICENSE-2.0
-#
-# Unless required by applicable law or agreed to in writing, software
-# distributed under the License is distributed on an "AS IS" BASIS, WITHOUT
-# WARRANTIES OR CONDITIONS OF ANY KIND, either express or implied. See the
-# License for the specific language governing permissions and limitations
-# under the License.
+# SPDX-License-Identifier: Apache-2.0
 import logging
 
 from cinder import exception
@@ -18,12 +8,9 @@ from keystoneauth1 import loading
 from oslo_config import cfg
 import pytest
 
-from cinder_cow import driver
-from cinder_cow import opts
-from cinder_cow.backends.base import Finding
-from cinder_cow.cinder_adapter import glance_selftest
-from cinder_cow.cinder_adapter import image_info
-from cinder_cow.cinder_adapter import records
+from cinder_cow import driver, opts
+from cinder_cow.backends.base import CheckResult
+from cinder_cow.cinder_adapter import glance_selftest, image_info, records
 
 CONF = cfg.CONF
 
@@ -54,7 +41,7 @@ def test_missing_bindings_are_named_at_start_up(hosted, context):
 
 
 def test_self_test_without_a_glance_section_names_it(cinder):
-    finding, examples = glance_selftest.glance_finding()
+    finding, examples = glance_selftest.glance_check()
 
     assert finding.ok is False
     assert '[glance] section' in finding.answer
@@ -79,7 +66,7 @@ def unreachable_keystone(cinder):
 
 
 def test_self_test_goes_on_when_keystone_is_down(unreachable_keystone):
-    finding, examples = glance_selftest.glance_finding()
+    finding, examples = glance_selftest.glance_check()
 
     assert finding.ok is None
     assert '127.0.0.1:1' in finding.answer
@@ -97,7 +84,7 @@ def test_self_test_tells_hidden_locations_from_no_images(images, urls, ok):
 def test_findings_that_are_bad_are_warnings(caplog):
     caplog.set_level(logging.INFO)
     for ok in (True, None, False):
-        records.finding(Finding('Q', ok, 'A', 'remedy'))
+        records.check_result(CheckResult('Q', ok, 'A', 'remedy'))
 
     assert [r.levelno for r in caplog.records] == [
         logging.INFO,

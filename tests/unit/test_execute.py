@@ -1,30 +1,21 @@
-# Licensed under the Apache License, Version 2.0 (the "License"); you may
-# not use this file except in compliance with the License. You may obtain
-# a copy of the License at
-#
-#      http://www.apache.org/licenses/LICENSE-2.0
-#
-# Unless required by applicable law or agreed to in writing, software
-# distributed under the License is distributed on an "AS IS" BASIS, WITHOUT
-# WARRANTIES OR CONDITIONS OF ANY KIND, either express or implied. See the
-# License for the specific language governing permissions and limitations
-# under the License.
+# SPDX-License-Identifier: Apache-2.0
 import pytest
 
 from cinder_cow import errors
 from cinder_cow.base_images.ensure import Ensured
-from cinder_cow.model import BuildBase
-from cinder_cow.model import Clone
-from cinder_cow.model import CloneBase
-from cinder_cow.model import Delegate
-from cinder_cow.model import Method
-from cinder_cow.model import Refusal
-from cinder_cow.model import RefusalCode
-from cinder_cow.model import Target
-from cinder_cow.model import Verification
+from cinder_cow.model import (
+    BuildBase,
+    Clone,
+    CloneBase,
+    Delegate,
+    Method,
+    Refusal,
+    RefusalCode,
+    Target,
+    Verification,
+)
 from tests.fakes.bases import MemoryBases
-from tests.fakes.work import nothing
-from tests.fakes.work import run
+from tests.fakes.work import nothing, run
 from tests.unit.conftest import CONTENT
 
 TARGET = Target('v-1', 'volume-v-1', 2 * len(CONTENT))
@@ -139,7 +130,7 @@ def test_delegation_touches_nothing_and_says_why(backend, image):
     assert ' reason=not-rbd,other-cluster pool=- parent=-' in str(result)
 
 
-class Bases:
+class BaseImages:
     """Whose ``ensure`` gives each of ``answers``, the last for ever."""
 
     def __init__(self, store, *answers):
@@ -171,13 +162,13 @@ WHY = (Refusal(RefusalCode.NOT_RAW, 'it is qcow2', 'upload raw'),)
 
 def clone_base(store, image, backend, bases=None, finish=nothing):
     plan = CloneBase(add(store), TARGET.size_bytes, WHY)
-    bases = bases or Bases(store)
+    bases = bases or BaseImages(store)
     return run(plan, image, TARGET, backend, finish, bases=bases)
 
 
 def build_base(store, image, backend, *answers, finish=nothing):
     plan = BuildBase(TARGET.size_bytes, WHY)
-    bases = Bases(store, *answers)
+    bases = BaseImages(store, *answers)
     return run(plan, image, TARGET, backend, finish, bases=bases)
 
 
@@ -216,14 +207,14 @@ def test_finish_is_told_of_the_signature(backend, image, store):
         add(store, signature_verified=True), TARGET.size_bytes, WHY
     )
 
-    bases = Bases(store)
+    bases = BaseImages(store)
     run(plan, image, TARGET, backend, told.append, bases=bases)
 
     assert told == [True]
 
 
 def test_base_that_is_evicted_meanwhile_is_built_again(backend, image, store):
-    bases = Bases(store, ensured(store))
+    bases = BaseImages(store, ensured(store))
     plan = CloneBase(add(store), TARGET.size_bytes, WHY)
     store.retire_elsewhere('cow-base-x')
 
@@ -253,7 +244,7 @@ def test_base_that_is_larger_than_the_volume_is_not_cloned(
     # It was built for a larger one meanwhile.
     target = Target('v-1', 'volume-v-1', len(CONTENT) - 1)
     plan = BuildBase(target.size_bytes, WHY)
-    bases = Bases(store, ensured(store))
+    bases = BaseImages(store, ensured(store))
 
     with pytest.raises(errors.ImageTooBig):
         run(plan, image, target, backend, nothing, bases=bases)

@@ -1,14 +1,4 @@
-# Licensed under the Apache License, Version 2.0 (the "License"); you may
-# not use this file except in compliance with the License. You may obtain
-# a copy of the License at
-#
-#      http://www.apache.org/licenses/LICENSE-2.0
-#
-# Unless required by applicable law or agreed to in writing, software
-# distributed under the License is distributed on an "AS IS" BASIS, WITHOUT
-# WARRANTIES OR CONDITIONS OF ANY KIND, either express or implied. See the
-# License for the specific language governing permissions and limitations
-# under the License.
+# SPDX-License-Identifier: Apache-2.0
 """The rules of the house: who may import what, and how large a room is."""
 
 import ast
@@ -17,6 +7,7 @@ import sys
 
 import pytest
 
+LICENCE = '# SPDX-License-Identifier: Apache-2.0\n'
 ROOT = pathlib.Path(__file__).parents[2]
 PACKAGE = ROOT / 'cinder_cow'
 FILES = sorted(PACKAGE.rglob('*.py'))
@@ -144,7 +135,9 @@ def test_every_source_file_carries_the_licence():
     scripts = sorted((ROOT / 'tools').rglob('*.sh'))
     for path in (*OURS, *tests, *scripts):
         text = path.read_text()
-        assert not text or 'Apache License, Version 2.0' in text, path
+        assert not text or '# SPDX-License-Identifier: Apache-2.0\n' in text, (
+            path
+        )
 
 
 @pytest.mark.parametrize(

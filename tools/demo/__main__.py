@@ -1,14 +1,4 @@
-# Licensed under the Apache License, Version 2.0 (the "License"); you may
-# not use this file except in compliance with the License. You may obtain
-# a copy of the License at
-#
-#      http://www.apache.org/licenses/LICENSE-2.0
-#
-# Unless required by applicable law or agreed to in writing, software
-# distributed under the License is distributed on an "AS IS" BASIS, WITHOUT
-# WARRANTIES OR CONDITIONS OF ANY KIND, either express or implied. See the
-# License for the specific language governing permissions and limitations
-# under the License.
+# SPDX-License-Identifier: Apache-2.0
 """The demo: `tools/demo.sh [--keep] [--json FILE]`."""
 
 import argparse
@@ -20,14 +10,9 @@ import sys
 
 from rich import console
 
-from demo import cases
-from demo import image
-from demo import judgement
-from demo import report
-from demo import side_by_side
+from demo import cases, image, judgement, report, side_by_side
 from sandbox.cloud import Cloud
-from sandbox.stack import Options
-from sandbox.stack import Stack
+from sandbox.stack import Options, Stack
 
 REPO = pathlib.Path(__file__).parents[2]
 CACHE = REPO / '.cache'

@@ -1,18 +1,7 @@
-# Licensed under the Apache License, Version 2.0 (the "License"); you may
-# not use this file except in compliance with the License. You may obtain
-# a copy of the License at
-#
-#      http://www.apache.org/licenses/LICENSE-2.0
-#
-# Unless required by applicable law or agreed to in writing, software
-# distributed under the License is distributed on an "AS IS" BASIS, WITHOUT
-# WARRANTIES OR CONDITIONS OF ANY KIND, either express or implied. See the
-# License for the specific language governing permissions and limitations
-# under the License.
+# SPDX-License-Identifier: Apache-2.0
 """What is measured: the same volumes by our driver and by upstream's."""
 
-from dataclasses import asdict
-from dataclasses import dataclass
+from dataclasses import asdict, dataclass
 import os
 import pathlib
 import re
@@ -20,8 +9,7 @@ import subprocess
 import sys
 from typing import Any
 
-from demo import space
-from demo import watch
+from demo import space, watch
 from sandbox.cloud import Cloud
 from sandbox.stack import Stack
 

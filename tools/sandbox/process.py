@@ -1,20 +1,8 @@
-# Licensed under the Apache License, Version 2.0 (the "License"); you may
-# not use this file except in compliance with the License. You may obtain
-# a copy of the License at
-#
-#      http://www.apache.org/licenses/LICENSE-2.0
-#
-# Unless required by applicable law or agreed to in writing, software
-# distributed under the License is distributed on an "AS IS" BASIS, WITHOUT
-# WARRANTIES OR CONDITIONS OF ANY KIND, either express or implied. See the
-# License for the specific language governing permissions and limitations
-# under the License.
+# SPDX-License-Identifier: Apache-2.0
 
 """Start processes, wait for them, and leave none behind."""
 
-from collections.abc import Callable
-from collections.abc import Mapping
-from collections.abc import Sequence
+from collections.abc import Callable, Mapping, Sequence
 import contextlib
 import json
 import os
@@ -27,8 +15,7 @@ import tempfile
 import threading
 import time
 
-from sandbox import errors
-from sandbox import proc
+from sandbox import errors, proc
 
 # Every process that we start has this variable in its environment, and so do
 # its children: a process that leaves its session is found all the same.

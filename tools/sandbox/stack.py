@@ -1,14 +1,4 @@
-# Licensed under the Apache License, Version 2.0 (the "License"); you may
-# not use this file except in compliance with the License. You may obtain
-# a copy of the License at
-#
-#      http://www.apache.org/licenses/LICENSE-2.0
-#
-# Unless required by applicable law or agreed to in writing, software
-# distributed under the License is distributed on an "AS IS" BASIS, WITHOUT
-# WARRANTIES OR CONDITIONS OF ANY KIND, either express or implied. See the
-# License for the specific language governing permissions and limitations
-# under the License.
+# SPDX-License-Identifier: Apache-2.0
 
 """All services together: the order of start and stop."""
 
@@ -18,21 +8,22 @@ import json
 import pathlib
 import shutil
 import sys
-from typing import Any
-from typing import Self
+from typing import Any, Self
 
-from sandbox import ceph
-from sandbox import cinder
-from sandbox import errors
-from sandbox import glance
-from sandbox import keystone
-from sandbox import mariadb
-from sandbox import memcached
-from sandbox import ports
-from sandbox import process
-from sandbox import rabbitmq
-from sandbox import rest
-from sandbox import steps
+from sandbox import (
+    ceph,
+    cinder,
+    errors,
+    glance,
+    keystone,
+    mariadb,
+    memcached,
+    ports,
+    process,
+    rabbitmq,
+    rest,
+    steps,
+)
 
 _STATE = 'state.json'
 _PORTS = (

@@ -1,14 +1,4 @@
-# Licensed under the Apache License, Version 2.0 (the "License"); you may
-# not use this file except in compliance with the License. You may obtain
-# a copy of the License at
-#
-#      http://www.apache.org/licenses/LICENSE-2.0
-#
-# Unless required by applicable law or agreed to in writing, software
-# distributed under the License is distributed on an "AS IS" BASIS, WITHOUT
-# WARRANTIES OR CONDITIONS OF ANY KIND, either express or implied. See the
-# License for the specific language governing permissions and limitations
-# under the License.
+# SPDX-License-Identifier: Apache-2.0
 """The hooks, by librbd."""
 
 from collections.abc import Iterable
@@ -17,30 +7,27 @@ import contextlib
 import rados
 import rbd
 
-from cinder_cow import errors
-from cinder_cow import native
+from cinder_cow import errors, native
 from cinder_cow.backends import base
-from cinder_cow.backends.rbd import selftest
-from cinder_cow.backends.rbd import snapshots
+from cinder_cow.backends.rbd import selftest, snapshots
 from cinder_cow.backends.rbd.base_store import RbdBases
-from cinder_cow.backends.rbd.connection import Connection
-from cinder_cow.backends.rbd.connection import connected
-from cinder_cow.backends.rbd.pool import Images
-from cinder_cow.backends.rbd.pool import begun_again_when_lost
-from cinder_cow.backends.rbd.pool import site
+from cinder_cow.backends.rbd.connection import Connection, connected
+from cinder_cow.backends.rbd.pool import Images, begun_again_when_lost, site
 from cinder_cow.backends.rbd.writer import RbdWriter
-from cinder_cow.model import Absence
-from cinder_cow.model import ImageInfo
-from cinder_cow.model import Snapshot
-from cinder_cow.model import SnapshotRef
-from cinder_cow.model import Verdict
+from cinder_cow.model import (
+    ImageInfo,
+    Snapshot,
+    SnapshotRef,
+    UnavailableReason,
+    Verdict,
+)
 from cinder_cow.planning import verdict as rules
 
 
 class RbdBackend(base.ImageBackend):
     """Volumes in one pool of one Ceph cluster."""
 
-    def __init__(self, settings: base.Settings) -> None:
+    def __init__(self, settings: base.BackendSettings) -> None:
         super().__init__(settings)
         self._volumes = Images(settings, settings.pool)
         self._bases = RbdBases(settings, self._volumes)
@@ -53,15 +40,15 @@ class RbdBackend(base.ImageBackend):
             if not place.strict_locations:
                 # Only Glance's own names are never used again for other data.
                 connection.snapshots.clear()
-            sifted = rules.sift(image_info, place)
-            seen, failure = _look(connection, sifted.candidates)
+            screened = rules.screen(image_info, place)
+            seen, failure = _look(connection, screened.candidates)
             # Glance protects its snapshots: the format is seldom asked for.
             bare = any(
                 isinstance(found, Snapshot) and not found.protected
                 for _ref, found in seen
             )
             clone_v2 = bare and snapshots.clone_v2(connection)
-            verdict = rules.judge(sifted, seen, place, clone_v2)
+            verdict = rules.judge(screened, seen, place, clone_v2)
             if failure is not None and not verdict:
                 raise failure
             return verdict
@@ -120,22 +107,24 @@ class RbdBackend(base.ImageBackend):
         return self._bases
 
     @native.in_thread
-    def findings(self, examples: Iterable[SnapshotRef]) -> list[base.Finding]:
+    def selftest(
+        self, examples: Iterable[SnapshotRef]
+    ) -> list[base.CheckResult]:
         with connected(self.settings) as connection:
-            found = selftest.findings(
+            found = selftest.selftest(
                 connection, site(self.settings, connection), examples
             )
         if self.settings.base_pool:
             found.append(self._base_pool())
         return found
 
-    def _base_pool(self) -> base.Finding:
+    def _base_pool(self) -> base.CheckResult:
         pool = self.settings.base_pool
         question = f'May client.{self.settings.user} write the bases to {pool}'
         try:
             lease = self._bases.lease('self-test')
         except errors.StorageError as exc:
-            return base.Finding(
+            return base.CheckResult(
                 question,
                 False,
                 f'no, {exc.cause}: images that need a base have no volumes',
@@ -144,19 +133,20 @@ class RbdBackend(base.ImageBackend):
             )
         if lease is not None:
             lease.release()
-        return base.Finding(question, True, 'yes')
+        return base.CheckResult(question, True, 'yes')
 
 
 def _look(
     connection: Connection, candidates: Iterable[SnapshotRef]
 ) -> tuple[
-    list[tuple[SnapshotRef, Snapshot | Absence]], errors.StorageError | None
+    list[tuple[SnapshotRef, Snapshot | UnavailableReason]],
+    errors.StorageError | None,
 ]:
     """What is seen up to the first snapshot; the first failure on the way.
 
     A location that cannot be looked at must not hide a good one behind it.
     """
-    seen: list[tuple[SnapshotRef, Snapshot | Absence]] = []
+    seen: list[tuple[SnapshotRef, Snapshot | UnavailableReason]] = []
     failure = None
     for ref in candidates:
         try:

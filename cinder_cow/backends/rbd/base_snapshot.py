@@ -1,14 +1,4 @@
-# Licensed under the Apache License, Version 2.0 (the "License"); you may
-# not use this file except in compliance with the License. You may obtain
-# a copy of the License at
-#
-#      http://www.apache.org/licenses/LICENSE-2.0
-#
-# Unless required by applicable law or agreed to in writing, software
-# distributed under the License is distributed on an "AS IS" BASIS, WITHOUT
-# WARRANTIES OR CONDITIONS OF ANY KIND, either express or implied. See the
-# License for the specific language governing permissions and limitations
-# under the License.
+# SPDX-License-Identifier: Apache-2.0
 """A finished base, which has its snapshot, as the cluster shows it."""
 
 import contextlib
@@ -19,14 +9,10 @@ import rados
 import rbd
 
 from cinder_cow import errors
-from cinder_cow.backends.rbd import base_metadata
-from cinder_cow.backends.rbd import snapshots
+from cinder_cow.backends.rbd import base_metadata, snapshots
 from cinder_cow.backends.rbd.connection import Connection
 from cinder_cow.backends.rbd.pool import Pool
-from cinder_cow.model import Base
-from cinder_cow.model import Snapshot
-from cinder_cow.model import SnapshotRef
-from cinder_cow.model import Story
+from cinder_cow.model import Base, BaseInfo, Snapshot, SnapshotRef
 
 #: Of this name is the snapshot that makes a base of an image.
 SNAPSHOT = 'base'
@@ -107,7 +93,7 @@ def damaged(ref: SnapshotRef, reason: ValueError) -> ValueError:
 
 
 def finish(
-    pool: Pool, ref: SnapshotRef, image: rbd.Image, told: Story
+    pool: Pool, ref: SnapshotRef, image: rbd.Image, told: BaseInfo
 ) -> Base:
     """Make a base of a filled image. The snapshot is what makes it one."""
     told = dataclasses.replace(told, stored_bytes=stored_bytes(image))

@@ -1,14 +1,4 @@
-# Licensed under the Apache License, Version 2.0 (the "License"); you may
-# not use this file except in compliance with the License. You may obtain
-# a copy of the License at
-#
-#      http://www.apache.org/licenses/LICENSE-2.0
-#
-# Unless required by applicable law or agreed to in writing, software
-# distributed under the License is distributed on an "AS IS" BASIS, WITHOUT
-# WARRANTIES OR CONDITIONS OF ANY KIND, either express or implied. See the
-# License for the specific language governing permissions and limitations
-# under the License.
+# SPDX-License-Identifier: Apache-2.0
 """Base images in a pool of RBD.
 
 A base is an RBD image with a snapshot. Without it the image is unfinished,
@@ -22,33 +12,33 @@ from oslo_log import log as logging
 import rbd
 import tenacity
 
-from cinder_cow import errors
-from cinder_cow import native
+from cinder_cow import errors, native
 from cinder_cow.backends import base_names
-from cinder_cow.backends.base import Settings
-from cinder_cow.backends.base_store import BaseStore
-from cinder_cow.backends.base_store import BlockDevice
-from cinder_cow.backends.base_store import Kept
-from cinder_cow.backends.base_store import Note
+from cinder_cow.backends.base import BackendSettings
+from cinder_cow.backends.base_store import (
+    BaseStore,
+    BlockDevice,
+    BuildRecord,
+    StoredBase,
+)
 from cinder_cow.backends.rbd import base_metadata as stories
-from cinder_cow.backends.rbd import base_snapshot
-from cinder_cow.backends.rbd import build_records
-from cinder_cow.backends.rbd import lease
-from cinder_cow.backends.rbd import retired
-from cinder_cow.backends.rbd import snapshots
-from cinder_cow.backends.rbd.connection import Connection
-from cinder_cow.backends.rbd.connection import connected
-from cinder_cow.backends.rbd.pool import Images
-from cinder_cow.backends.rbd.pool import Pool
-from cinder_cow.backends.rbd.pool import begun_again_when_lost
-from cinder_cow.backends.rbd.pool import site
+from cinder_cow.backends.rbd import (
+    base_snapshot,
+    build_records,
+    lease,
+    retired,
+    snapshots,
+)
+from cinder_cow.backends.rbd.connection import Connection, connected
+from cinder_cow.backends.rbd.pool import (
+    Images,
+    Pool,
+    begun_again_when_lost,
+    site,
+)
 from cinder_cow.backends.rbd.reader import RbdReadable
 from cinder_cow.backends.rbd.writer import RbdWriter
-from cinder_cow.model import Base
-from cinder_cow.model import ImageInfo
-from cinder_cow.model import Snapshot
-from cinder_cow.model import SnapshotRef
-from cinder_cow.model import Story
+from cinder_cow.model import Base, BaseInfo, ImageInfo, Snapshot, SnapshotRef
 from cinder_cow.planning import location
 from cinder_cow.planning import verdict as rules
 
@@ -63,7 +53,7 @@ BUSY_PAUSE_SECONDS = 1
 class RbdBases(BaseStore):
     """The bases of one backend, in a pool that others may share."""
 
-    def __init__(self, settings: Settings, volumes: Images) -> None:
+    def __init__(self, settings: BackendSettings, volumes: Images) -> None:
         self._settings = settings
         self._volumes = volumes
         self._images = Images(settings, settings.base_pool or settings.pool)
@@ -129,7 +119,7 @@ class RbdBases(BaseStore):
         return writer
 
     @native.in_thread
-    def commit(self, name: str, story: Story) -> Base:
+    def commit(self, name: str, info: BaseInfo) -> Base:
         action = f'finish the base {self._images.path(name)}'
         with (
             self._images.opened(action) as pool,
@@ -140,7 +130,7 @@ class RbdBases(BaseStore):
                     action, RuntimeError('another has taken it over')
                 )
             ref = self._ref(pool.connection, name)
-            base = base_snapshot.finish(pool, ref, image, story)
+            base = base_snapshot.finish(pool, ref, image, info)
             base_snapshot.remember(pool.connection, base)
             return base
 
@@ -232,12 +222,12 @@ class RbdBases(BaseStore):
 
     @native.in_thread
     @begun_again_when_lost
-    def note(self, name: str) -> Note | None:
+    def note(self, name: str) -> BuildRecord | None:
         with self._images.opened(f'read the note on {name}') as pool:
             return build_records.read(pool.ioctx, name)
 
     @native.in_thread
-    def set_note(self, name: str, note: Note | None) -> None:
+    def set_note(self, name: str, note: BuildRecord | None) -> None:
         with self._images.opened(f'write the note on {name}') as pool:
             if note is None:
                 build_records.strike(pool.ioctx, name)
@@ -246,13 +236,13 @@ class RbdBases(BaseStore):
 
     @native.in_thread
     @begun_again_when_lost
-    def notes(self) -> dict[str, Note]:
+    def notes(self) -> dict[str, BuildRecord]:
         with self._images.opened('read the notes on bases') as pool:
             return build_records.read_all(pool.ioctx)
 
     @native.in_thread
     @begun_again_when_lost
-    def kept(self) -> list[Kept]:
+    def kept(self) -> list[StoredBase]:
         with self._images.opened(
             f'list the bases in {self._images.pool}'
         ) as pool:
@@ -322,7 +312,7 @@ def _first_cloneable(
     return None
 
 
-def _kept(pool: Pool, ref: SnapshotRef) -> Kept | None:
+def _kept(pool: Pool, ref: SnapshotRef) -> StoredBase | None:
     try:
         with base_snapshot.at_snapshot(pool.ioctx, ref.image) as image:
             return stories.kept(ref.image, image)

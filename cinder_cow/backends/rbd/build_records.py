@@ -1,14 +1,4 @@
-# Licensed under the Apache License, Version 2.0 (the "License"); you may
-# not use this file except in compliance with the License. You may obtain
-# a copy of the License at
-#
-#      http://www.apache.org/licenses/LICENSE-2.0
-#
-# Unless required by applicable law or agreed to in writing, software
-# distributed under the License is distributed on an "AS IS" BASIS, WITHOUT
-# WARRANTIES OR CONDITIONS OF ANY KIND, either express or implied. See the
-# License for the specific language governing permissions and limitations
-# under the License.
+# SPDX-License-Identifier: Apache-2.0
 """Notes on builds, in the omap of one RADOS object of the bases' pool."""
 
 import contextlib
@@ -18,7 +8,7 @@ import json
 from oslo_log import log as logging
 import rados
 
-from cinder_cow.backends.base_store import Note
+from cinder_cow.backends.base_store import BuildRecord
 
 LOG = logging.getLogger(__name__)
 
@@ -27,7 +17,7 @@ OBJECT = 'cow_builds'
 PAGE = 1000
 
 
-def read(ioctx: rados.Ioctx, name: str) -> Note | None:
+def read(ioctx: rados.Ioctx, name: str) -> BuildRecord | None:
     """What is noted under that name."""
     with rados.ReadOpCtx() as operation:
         found, _status = ioctx.get_omap_vals_by_keys(operation, (name,))
@@ -39,8 +29,8 @@ def read(ioctx: rados.Ioctx, name: str) -> Note | None:
     return _note(name, values[name]) if name in values else None
 
 
-def write(ioctx: rados.Ioctx, name: str, note: Note) -> None:
-    """Note it in place of what was there."""
+def write(ioctx: rados.Ioctx, name: str, note: BuildRecord) -> None:
+    """BuildRecord it in place of what was there."""
     text = json.dumps(dataclasses.asdict(note))
     with rados.WriteOpCtx() as operation:
         ioctx.set_omap(operation, (name,), (text.encode(),))
@@ -57,9 +47,9 @@ def strike(ioctx: rados.Ioctx, name: str) -> None:
             _remove_unless_changed(ioctx)
 
 
-def read_all(ioctx: rados.Ioctx) -> dict[str, Note]:
+def read_all(ioctx: rados.Ioctx) -> dict[str, BuildRecord]:
     """All notes, by their names."""
-    notes: dict[str, Note] = {}
+    notes: dict[str, BuildRecord] = {}
     after = ''
     with contextlib.suppress(rados.ObjectNotFound):
         while page := _page(ioctx, after, PAGE):
@@ -90,11 +80,11 @@ def _remove_unless_changed(ioctx: rados.Ioctx) -> None:
             ioctx.operate_write_op(operation, OBJECT)
 
 
-def _note(name: str, value: bytes) -> Note | None:
+def _note(name: str, value: bytes) -> BuildRecord | None:
     try:
         told = dict(json.loads(value))
-        fields = {field.name for field in dataclasses.fields(Note)}
-        return Note(**{key: told[key] for key in fields & set(told)})
+        fields = {field.name for field in dataclasses.fields(BuildRecord)}
+        return BuildRecord(**{key: told[key] for key in fields & set(told)})
     except (ValueError, TypeError) as exc:
         LOG.warning('The note on the base %s is damaged: %s', name, exc)
         return None

@@ -1,14 +1,4 @@
-# Licensed under the Apache License, Version 2.0 (the "License"); you may
-# not use this file except in compliance with the License. You may obtain
-# a copy of the License at
-#
-#      http://www.apache.org/licenses/LICENSE-2.0
-#
-# Unless required by applicable law or agreed to in writing, software
-# distributed under the License is distributed on an "AS IS" BASIS, WITHOUT
-# WARRANTIES OR CONDITIONS OF ANY KIND, either express or implied. See the
-# License for the specific language governing permissions and limitations
-# under the License.
+# SPDX-License-Identifier: Apache-2.0
 """One kept connection per cluster, user and conf file.
 
 Connecting costs 7-12 ms on an idle one-node cluster, and upstream's driver
@@ -25,12 +15,9 @@ import os
 import rados
 import tenacity
 
-from cinder_cow import errors
-from cinder_cow import native
-from cinder_cow.backends.base import Settings
-from cinder_cow.model import Base
-from cinder_cow.model import Snapshot
-from cinder_cow.model import SnapshotRef
+from cinder_cow import errors, native
+from cinder_cow.backends.base import BackendSettings
+from cinder_cow.model import Base, Snapshot, SnapshotRef
 
 Key = tuple[int, str, str, str | None]
 
@@ -71,7 +58,7 @@ _lock = native.lock()
 
 
 @contextlib.contextmanager
-def connected(settings: Settings) -> Iterator[Connection]:
+def connected(settings: BackendSettings) -> Iterator[Connection]:
     """The connection of these settings, opened if need be.
 
     When what is done with it ends in ConnectionLost, it is given up, and the
@@ -89,7 +76,7 @@ def connected(settings: Settings) -> Iterator[Connection]:
         _give_back(settings, connection)
 
 
-def _key(settings: Settings) -> Key:
+def _key(settings: BackendSettings) -> Key:
     return (
         os.getpid(),
         settings.cluster_name,
@@ -98,7 +85,7 @@ def _key(settings: Settings) -> Key:
     )
 
 
-def _take(settings: Settings) -> Connection:
+def _take(settings: BackendSettings) -> Connection:
     key = _key(settings)
     with _lock:
         connection = _connections.get(key)
@@ -120,7 +107,7 @@ def _keep(key: Key, opened: Connection) -> Connection:
     return kept
 
 
-def _give_back(settings: Settings, connection: Connection) -> None:
+def _give_back(settings: BackendSettings, connection: Connection) -> None:
     with _lock:
         connection.users -= 1
         finished = connection.users == 0 and not connection.kept
@@ -131,7 +118,7 @@ def _give_back(settings: Settings, connection: Connection) -> None:
         connection.cluster.shutdown()
 
 
-def _open(settings: Settings) -> Connection:
+def _open(settings: BackendSettings) -> Connection:
     attempts = tenacity.Retrying(
         retry=tenacity.retry_if_exception(_timed_out),
         stop=tenacity.stop_after_attempt(settings.connect_attempts),
@@ -150,7 +137,7 @@ def _timed_out(exc: BaseException) -> bool:
     )
 
 
-def _connect(settings: Settings) -> Connection:
+def _connect(settings: BackendSettings) -> Connection:
     cluster = None
     try:
         cluster = rados.Rados(

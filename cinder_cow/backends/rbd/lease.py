@@ -1,14 +1,4 @@
-# Licensed under the Apache License, Version 2.0 (the "License"); you may
-# not use this file except in compliance with the License. You may obtain
-# a copy of the License at
-#
-#      http://www.apache.org/licenses/LICENSE-2.0
-#
-# Unless required by applicable law or agreed to in writing, software
-# distributed under the License is distributed on an "AS IS" BASIS, WITHOUT
-# WARRANTIES OR CONDITIONS OF ANY KIND, either express or implied. See the
-# License for the specific language governing permissions and limitations
-# under the License.
+# SPDX-License-Identifier: Apache-2.0
 """The right to build a base, by a lock of RADOS that expires.
 
 The lock lies on an object of its own, `cow_lease.<name>`. It is of the kind
@@ -26,8 +16,7 @@ import uuid
 from oslo_log import log as logging
 import rados
 
-from cinder_cow import errors
-from cinder_cow import native
+from cinder_cow import errors, native
 from cinder_cow.backends.base_store import Lease
 from cinder_cow.backends.rbd import error_mapping
 from cinder_cow.backends.rbd.connection import Connection

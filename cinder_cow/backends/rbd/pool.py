@@ -1,14 +1,4 @@
-# Licensed under the Apache License, Version 2.0 (the "License"); you may
-# not use this file except in compliance with the License. You may obtain
-# a copy of the License at
-#
-#      http://www.apache.org/licenses/LICENSE-2.0
-#
-# Unless required by applicable law or agreed to in writing, software
-# distributed under the License is distributed on an "AS IS" BASIS, WITHOUT
-# WARRANTIES OR CONDITIONS OF ANY KIND, either express or implied. See the
-# License for the specific language governing permissions and limitations
-# under the License.
+# SPDX-License-Identifier: Apache-2.0
 """What volumes and bases have in common: they are RBD images of a pool."""
 
 from collections.abc import Iterator
@@ -19,15 +9,12 @@ import rados
 import rbd
 import tenacity
 
-from cinder_cow import errors
-from cinder_cow import native
-from cinder_cow.backends.base import Settings
+from cinder_cow import errors, native
+from cinder_cow.backends.base import BackendSettings
 from cinder_cow.backends.rbd import error_mapping
-from cinder_cow.backends.rbd.connection import Connection
-from cinder_cow.backends.rbd.connection import connected
+from cinder_cow.backends.rbd.connection import Connection, connected
 from cinder_cow.backends.rbd.writer import RbdWriter
-from cinder_cow.model import Site
-from cinder_cow.model import Snapshot
+from cinder_cow.model import ClonePolicy, Snapshot
 
 #: The kept connection may have broken since its last use. What only reads is
 #: safe to be asked again, on a new one.
@@ -61,7 +48,7 @@ class Pool:
 class Images:
     """The images of one pool, which need not exist yet."""
 
-    def __init__(self, settings: Settings, pool: str) -> None:
+    def __init__(self, settings: BackendSettings, pool: str) -> None:
         self.settings = settings
         self.pool = pool
 
@@ -145,9 +132,9 @@ class Images:
         return object_bytes.bit_length() - 1
 
 
-def site(settings: Settings, connection: Connection) -> Site:
+def site(settings: BackendSettings, connection: Connection) -> ClonePolicy:
     """What is trusted in the connected cluster."""
-    return Site(
+    return ClonePolicy(
         fsid=connection.fsid,
         pool=settings.pool,
         user=settings.user or 'admin',

@@ -1,30 +1,18 @@
-# Licensed under the Apache License, Version 2.0 (the "License"); you may
-# not use this file except in compliance with the License. You may obtain
-# a copy of the License at
-#
-#      http://www.apache.org/licenses/LICENSE-2.0
-#
-# Unless required by applicable law or agreed to in writing, software
-# distributed under the License is distributed on an "AS IS" BASIS, WITHOUT
-# WARRANTIES OR CONDITIONS OF ANY KIND, either express or implied. See the
-# License for the specific language governing permissions and limitations
-# under the License.
+# SPDX-License-Identifier: Apache-2.0
 """The self-test at start-up: can this cluster clone images at all?"""
 
 from collections.abc import Iterable
 
-from cinder_cow.backends.base import Finding
+from cinder_cow.backends.base import CheckResult
 from cinder_cow.backends.rbd import snapshots
 from cinder_cow.backends.rbd.connection import Connection
-from cinder_cow.model import Absence
-from cinder_cow.model import Site
-from cinder_cow.model import SnapshotRef
+from cinder_cow.model import ClonePolicy, SnapshotRef, UnavailableReason
 from cinder_cow.planning import verdict
 
 
-def findings(
-    connection: Connection, site: Site, examples: Iterable[SnapshotRef]
-) -> list[Finding]:
+def selftest(
+    connection: Connection, site: ClonePolicy, examples: Iterable[SnapshotRef]
+) -> list[CheckResult]:
     """An answer for each image pool, and one on the clone format.
 
     The image pools are those of cow_image_pools, or where it is empty those
@@ -41,13 +29,13 @@ def findings(
 
 
 def _place(
-    site: Site, shown: list[SnapshotRef], some_are_here: bool
-) -> list[Finding]:
+    site: ClonePolicy, shown: list[SnapshotRef], some_are_here: bool
+) -> list[CheckResult]:
     if some_are_here or not shown:
         return []
     elsewhere = ', '.join(sorted({ref.fsid for ref in shown}))
     return [
-        Finding(
+        CheckResult(
             'Do images lie in the cluster of the volumes',
             False,
             f'none of the newest does: they lie in the cluster {elsewhere},'
@@ -58,20 +46,20 @@ def _place(
     ]
 
 
-def _pool(connection: Connection, site: Site, pool: str) -> Finding:
+def _pool(connection: Connection, site: ClonePolicy, pool: str) -> CheckResult:
     question = f'May client.{site.user} read the image pool {pool}'
     match snapshots.readable(connection, pool):
         case None:
-            return Finding(question, True, 'yes')
-        case Absence.NO_POOL:
-            return Finding(
+            return CheckResult(question, True, 'yes')
+        case UnavailableReason.NO_POOL:
+            return CheckResult(
                 question,
                 False,
                 f'there is no such pool in the cluster {connection.fsid}',
                 'Correct cow_image_pools',
             )
         case absence:
-            return Finding(
+            return CheckResult(
                 question,
                 False,
                 f'no, {absence.value}: every volume from an image there is a'
@@ -80,11 +68,11 @@ def _pool(connection: Connection, site: Site, pool: str) -> Finding:
             )
 
 
-def _clone_format(connection: Connection) -> Finding:
+def _clone_format(connection: Connection) -> CheckResult:
     question = 'Are clones made in format 2'
     if snapshots.clone_v2(connection):
-        return Finding(question, True, 'yes')
-    return Finding(
+        return CheckResult(question, True, 'yes')
+    return CheckResult(
         question,
         False,
         'no, in format 1: an image with volumes cannot be deleted in Glance',

@@ -1,14 +1,4 @@
-# Licensed under the Apache License, Version 2.0 (the "License"); you may
-# not use this file except in compliance with the License. You may obtain
-# a copy of the License at
-#
-#      http://www.apache.org/licenses/LICENSE-2.0
-#
-# Unless required by applicable law or agreed to in writing, software
-# distributed under the License is distributed on an "AS IS" BASIS, WITHOUT
-# WARRANTIES OR CONDITIONS OF ANY KIND, either express or implied. See the
-# License for the specific language governing permissions and limitations
-# under the License.
+# SPDX-License-Identifier: Apache-2.0
 """What the cluster says of a snapshot, and of itself. Reads only."""
 
 from collections.abc import Iterator
@@ -20,9 +10,7 @@ import rbd
 
 from cinder_cow.backends.rbd import error_mapping
 from cinder_cow.backends.rbd.connection import Connection
-from cinder_cow.model import Absence
-from cinder_cow.model import Snapshot
-from cinder_cow.model import SnapshotRef
+from cinder_cow.model import Snapshot, SnapshotRef, UnavailableReason
 
 #: The first release whose clients know clone format 2, by Ceph's letter
 #: order of release names: luminous, mimic, nautilus, ...
@@ -32,7 +20,9 @@ MOST_SNAPSHOTS = 4096
 DENIED = (rados.PermissionError, rados.PermissionDeniedError)
 
 
-def look(connection: Connection, ref: SnapshotRef) -> Snapshot | Absence:
+def look(
+    connection: Connection, ref: SnapshotRef
+) -> Snapshot | UnavailableReason:
     """The snapshot, or why it cannot be seen.
 
     One that was seen before may be gone by now: then the clone fails, and
@@ -67,18 +57,22 @@ def forgotten_on_failure(
         raise
 
 
-def _look(connection: Connection, ref: SnapshotRef) -> Snapshot | Absence:
+def _look(
+    connection: Connection, ref: SnapshotRef
+) -> Snapshot | UnavailableReason:
     with error_mapping.mapped(f'look at {ref}'):
         try:
             with connection.pool(ref.pool) as ioctx:
                 return _open(ioctx, ref)
         except rados.ObjectNotFound:
-            return Absence.NO_POOL
+            return UnavailableReason.NO_POOL
         except (rbd.PermissionError, *DENIED):
-            return Absence.DENIED
+            return UnavailableReason.DENIED
 
 
-def _open(ioctx: rados.Ioctx, ref: SnapshotRef) -> Snapshot | Absence:
+def _open(
+    ioctx: rados.Ioctx, ref: SnapshotRef
+) -> Snapshot | UnavailableReason:
     try:
         with rbd.Image(
             ioctx, ref.image, snapshot=ref.snapshot, read_only=True
@@ -93,16 +87,18 @@ def _open(ioctx: rados.Ioctx, ref: SnapshotRef) -> Snapshot | Absence:
         return _what_is_missing(ioctx, ref)
 
 
-def _what_is_missing(ioctx: rados.Ioctx, ref: SnapshotRef) -> Absence:
+def _what_is_missing(
+    ioctx: rados.Ioctx, ref: SnapshotRef
+) -> UnavailableReason:
     # librbd says ImageNotFound of a missing snapshot too.
     try:
         with rbd.Image(ioctx, ref.image, read_only=True):
-            return Absence.NO_SNAPSHOT
+            return UnavailableReason.NO_SNAPSHOT
     except rbd.ImageNotFound:
-        return Absence.NO_IMAGE
+        return UnavailableReason.NO_IMAGE
 
 
-def readable(connection: Connection, pool: str) -> Absence | None:
+def readable(connection: Connection, pool: str) -> UnavailableReason | None:
     """None when images in the pool can be read, else why not.
 
     :raises StorageError: when that cannot be found out.
@@ -113,9 +109,9 @@ def readable(connection: Connection, pool: str) -> Absence | None:
                 ioctx.stat('rbd_directory')
         except rados.ObjectNotFound:
             known = connection.cluster.pool_exists(pool)
-            return None if known else Absence.NO_POOL
+            return None if known else UnavailableReason.NO_POOL
         except DENIED:
-            return Absence.DENIED
+            return UnavailableReason.DENIED
     return None
 
 

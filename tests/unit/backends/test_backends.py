@@ -1,25 +1,14 @@
-# Licensed under the Apache License, Version 2.0 (the "License"); you may
-# not use this file except in compliance with the License. You may obtain
-# a copy of the License at
-#
-#      http://www.apache.org/licenses/LICENSE-2.0
-#
-# Unless required by applicable law or agreed to in writing, software
-# distributed under the License is distributed on an "AS IS" BASIS, WITHOUT
-# WARRANTIES OR CONDITIONS OF ANY KIND, either express or implied. See the
-# License for the specific language governing permissions and limitations
-# under the License.
+# SPDX-License-Identifier: Apache-2.0
 import subprocess
 import sys
 import textwrap
 
 import pytest
 
-from cinder_cow import backends
-from cinder_cow import errors
-from cinder_cow.backends.base import Settings
+from cinder_cow import backends, errors
+from cinder_cow.backends.base import BackendSettings
 
-SETTINGS = Settings('ceph', '', 'cinder', 'volumes', 2**22)
+SETTINGS = BackendSettings('ceph', '', 'cinder', 'volumes', 2**22)
 
 THIRD_PARTY = """
     from cinder_cow.backends import base
@@ -78,9 +67,9 @@ def third_party(tmp_path):
 
 LOAD = """
     from cinder_cow import backends, errors
-    from cinder_cow.backends.base import Settings
+    from cinder_cow.backends.base import BackendSettings
     from cinder_cow.model import ImageInfo
-    settings = Settings('ceph', '', 'cinder', 'volumes', 2**22)
+    settings = BackendSettings('ceph', '', 'cinder', 'volumes', 2**22)
     image = ImageInfo('i-1', 'active', 'raw', 'bare')
     try:
         backend = backends.load('NAME', settings)

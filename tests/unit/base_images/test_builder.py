@@ -1,14 +1,4 @@
-# Licensed under the Apache License, Version 2.0 (the "License"); you may
-# not use this file except in compliance with the License. You may obtain
-# a copy of the License at
-#
-#      http://www.apache.org/licenses/LICENSE-2.0
-#
-# Unless required by applicable law or agreed to in writing, software
-# distributed under the License is distributed on an "AS IS" BASIS, WITHOUT
-# WARRANTIES OR CONDITIONS OF ANY KIND, either express or implied. See the
-# License for the specific language governing permissions and limitations
-# under the License.
+# SPDX-License-Identifier: Apache-2.0
 
 """One base made, with a store and a converter in memory."""
 
@@ -22,7 +12,7 @@ from cinder_cow.backends import base_names
 from cinder_cow.base_images import builder
 from cinder_cow.model import Verification
 from cinder_cow.transfer import copier
-from cinder_cow.transfer.limiter import Turns
+from cinder_cow.transfer.limiter import CopyLimiter
 from tests.fakes.bases import MemoryBases
 from tests.fakes.source import MemorySource
 
@@ -99,13 +89,15 @@ def foreign(in_place):
 
 
 def make(store, converter, image, source=None, room=ROOM, **settings):
-    request = copier.Request(
+    request = copier.CopyRequest(
         glance=None, verifier=settings.pop('verifier', None)
     )
     source = source or MemorySource(FILE)
-    filler = copier.Filler(copier.Settings(retries=1), [source], Turns(1))
-    maker = builder.Maker(
-        builder.Settings(**settings), store, filler, converter
+    filler = copier.ImageCopier(
+        copier.CopySettings(retries=1), [source], CopyLimiter(1)
+    )
+    maker = builder.BaseBuilder(
+        builder.BuildSettings(**settings), store, filler, converter
     )
     with store.lease(NAME) as lease:
         return maker.make(NAME, image, request, room, lease)
@@ -123,12 +115,12 @@ def test_raw_image_is_streamed_straight_in(store, converter, raw):
 
     assert store.things[NAME].content == FILE
     assert list(store.things) == [NAME]
-    assert base.story.verification is Verification.HASH
-    assert base.story.source == 'memory'
-    assert base.story.image_id == raw.image_id
-    assert base.story.hash_value == raw.hash_value
-    assert base.story.stored_bytes > 0
-    assert base.story.version
+    assert base.info.verification is Verification.HASH
+    assert base.info.source == 'memory'
+    assert base.info.image_id == raw.image_id
+    assert base.info.hash_value == raw.hash_value
+    assert base.info.stored_bytes > 0
+    assert base.info.version
 
 
 def test_foreign_image_is_converted_out_of_a_scratch(
@@ -140,7 +132,7 @@ def test_foreign_image_is_converted_out_of_a_scratch(
     assert inspected == [FILE]
     assert store.things[NAME].content == DISK
     assert list(store.things) == [NAME]
-    assert base.story.verification is Verification.HASH
+    assert base.info.verification is Verification.HASH
 
 
 def test_image_in_this_cluster_is_converted_where_it_lies(
@@ -154,7 +146,7 @@ def test_image_in_this_cluster_is_converted_where_it_lies(
     assert ('borrow', SCRATCH) in store.calls
     assert inspected == [FILE]
     assert list(store.things) == [NAME]
-    assert base.story.verification is Verification.ABSENT
+    assert base.info.verification is Verification.ABSENT
 
 
 def test_it_is_read_for_its_hash_where_that_is_required(
@@ -162,7 +154,7 @@ def test_it_is_read_for_its_hash_where_that_is_required(
 ):
     base = make(store, converter, in_place, require_hash=True)
 
-    assert base.story.verification is Verification.HASH
+    assert base.info.verification is Verification.HASH
     assert list(store.things) == [NAME]
 
 
@@ -201,7 +193,7 @@ def test_signature_is_verified_once_and_recorded(
 
     base = make(store, converter, image, verifier=Verifier)
 
-    assert base.story.signature_verified
+    assert base.info.signature_verified
 
 
 @pytest.mark.parametrize('kind', ['raw', 'foreign', 'in_place'])
@@ -346,11 +338,13 @@ def test_lease_is_kept_while_bytes_flow(store, converter, foreign):
     store.lease_kept = []
     lease = store.lease(NAME)
     lease.keep = store.lease_kept.append
-    settings = builder.Settings(stall_seconds=7, convert_seconds=99)
-    filler = copier.Filler(copier.Settings(), [MemorySource(FILE)], Turns(1))
-    maker = builder.Maker(settings, store, filler, converter)
+    settings = builder.BuildSettings(stall_seconds=7, convert_seconds=99)
+    filler = copier.ImageCopier(
+        copier.CopySettings(), [MemorySource(FILE)], CopyLimiter(1)
+    )
+    maker = builder.BaseBuilder(settings, store, filler, converter)
 
-    maker.make(NAME, foreign, copier.Request(None), ROOM, lease)
+    maker.make(NAME, foreign, copier.CopyRequest(None), ROOM, lease)
 
     assert store.lease_kept[0] == float('inf')  # while it waits for its turn
     assert set(store.lease_kept[1:-2]) == {7}  # while bytes flow

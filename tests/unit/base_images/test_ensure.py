@@ -1,14 +1,4 @@
-# Licensed under the Apache License, Version 2.0 (the "License"); you may
-# not use this file except in compliance with the License. You may obtain
-# a copy of the License at
-#
-#      http://www.apache.org/licenses/LICENSE-2.0
-#
-# Unless required by applicable law or agreed to in writing, software
-# distributed under the License is distributed on an "AS IS" BASIS, WITHOUT
-# WARRANTIES OR CONDITIONS OF ANY KIND, either express or implied. See the
-# License for the specific language governing permissions and limitations
-# under the License.
+# SPDX-License-Identifier: Apache-2.0
 
 """Found, waited for, or built once; with a store and a maker in memory."""
 
@@ -19,19 +9,17 @@ import pytest
 import tenacity
 
 from cinder_cow import errors
-from cinder_cow.backends.base_store import Note
+from cinder_cow.backends.base_store import BuildRecord
 from cinder_cow.base_images import ensure
-from cinder_cow.model import Verdict
-from cinder_cow.model import Verification
+from cinder_cow.model import Verdict, Verification
 from cinder_cow.planning import plan
-from tests.fakes.bases import MemoryBases
-from tests.fakes.bases import story
+from tests.fakes.bases import MemoryBases, info
 
 ROOM = 2**20
 CLONEABLE = Verdict(parent=object())
 
 
-class Maker:
+class BaseBuilder:
     """Each of ``tries`` is what one make does; the last for ever."""
 
     def __init__(self, store, *tries):
@@ -47,7 +35,7 @@ class Maker:
         if act is not None:
             act()
         self.store.create(name, 3).write_at(0, b'raw')
-        return self.store.commit(name, story(image.image_id))
+        return self.store.commit(name, info(image.image_id))
 
 
 @pytest.fixture(autouse=True)
@@ -68,8 +56,8 @@ def qcow2(image):
 
 
 def put_together(store, *tries, **settings):
-    return ensure.Bases(
-        ensure.Settings(**settings), store, Maker(store, *tries)
+    return ensure.BaseImages(
+        ensure.BaseSettings(**settings), store, BaseBuilder(store, *tries)
     )
 
 
@@ -159,7 +147,7 @@ def test_who_waited_for_one_failure_tries_itself(store, qcow2):
     ours = put_together(store)
 
     ensured = while_another_builds(
-        store, ours, qcow2, [Note(1, 'SourceUnreachable', 'no route')]
+        store, ours, qcow2, [BuildRecord(1, 'SourceUnreachable', 'no route')]
     )
 
     assert ensured.built
@@ -168,8 +156,8 @@ def test_who_waited_for_one_failure_tries_itself(store, qcow2):
 @pytest.mark.parametrize(
     'note',
     [
-        Note(2, 'SourceUnreachable', 'no route'),
-        Note(1, 'ImageUnacceptable', 'no route', final=True),
+        BuildRecord(2, 'SourceUnreachable', 'no route'),
+        BuildRecord(1, 'ImageUnacceptable', 'no route', final=True),
     ],
 )
 def test_who_waited_in_vain_is_told_the_cause(store, qcow2, note):
@@ -186,7 +174,8 @@ def test_who_waited_in_vain_is_told_the_cause(store, qcow2, note):
 def test_failures_of_yesterday_do_not_count(store, qcow2):
     ours = put_together(store)
     store.set_note(
-        ours.name(qcow2), Note(7, 'ImageUnacceptable', 'bad', final=True)
+        ours.name(qcow2),
+        BuildRecord(7, 'ImageUnacceptable', 'bad', final=True),
     )
 
     assert ours.ensure(qcow2, None, ROOM).built
@@ -221,7 +210,7 @@ def test_required_hash_has_an_unverified_base_built_anew(store, qcow2):
     ensured = ours.ensure(qcow2, None, ROOM)
 
     assert ensured.built
-    assert ensured.base.story.verification is Verification.HASH
+    assert ensured.base.info.verification is Verification.HASH
     assert len(store.retired) == 1
 
 

@@ -1,29 +1,21 @@
-# Licensed under the Apache License, Version 2.0 (the "License"); you may
-# not use this file except in compliance with the License. You may obtain
-# a copy of the License at
-#
-#      http://www.apache.org/licenses/LICENSE-2.0
-#
-# Unless required by applicable law or agreed to in writing, software
-# distributed under the License is distributed on an "AS IS" BASIS, WITHOUT
-# WARRANTIES OR CONDITIONS OF ANY KIND, either express or implied. See the
-# License for the specific language governing permissions and limitations
-# under the License.
+# SPDX-License-Identifier: Apache-2.0
 import pytest
 
-from cinder_cow.backends.base_store import Kept
-from cinder_cow.base_images.eviction import Chooser
-from cinder_cow.base_images.eviction import Limits
-from cinder_cow.base_images.eviction import Reason
-from tests.fakes.bases import story
+from cinder_cow.backends.base_store import StoredBase
+from cinder_cow.base_images.eviction import (
+    EvictionLimits,
+    EvictionOrder,
+    EvictionReason,
+)
+from tests.fakes.bases import info
 
 NOW = 1000.0
 
 
 def kept(name, last_used=0.0, size=100, image_ids=()):
-    return Kept(
+    return StoredBase(
         name,
-        story(image_id=f'of-{name}', stored_bytes=size),
+        info(image_id=f'of-{name}', stored_bytes=size),
         last_used,
         frozenset(image_ids or [f'of-{name}']),
     )
@@ -31,7 +23,7 @@ def kept(name, last_used=0.0, size=100, image_ids=()):
 
 def chosen(bases, stay=(), deleted=frozenset(), **limits):
     """Names and reasons; those in ``stay`` cannot go."""
-    chooser = Chooser(bases, Limits(**limits), NOW, deleted)
+    chooser = EvictionOrder(bases, EvictionLimits(**limits), NOW, deleted)
     names = []
     for candidate in chooser:
         names.append((candidate.kept.name, candidate.reason))
@@ -48,14 +40,14 @@ def test_idle_ones_go_the_longest_unused_first():
     bases = [kept('new', 950), kept('old', 100), kept('older', 50)]
 
     assert chosen(bases, max_idle_seconds=100) == [
-        ('older', Reason.IDLE),
-        ('old', Reason.IDLE),
+        ('older', EvictionReason.IDLE),
+        ('old', EvictionReason.IDLE),
     ]
 
 
 def test_one_that_is_idle_for_just_the_limit_goes():
     assert chosen([kept('a', 900)], max_idle_seconds=100) == [
-        ('a', Reason.IDLE)
+        ('a', EvictionReason.IDLE)
     ]
 
 
@@ -63,8 +55,8 @@ def test_least_recently_used_go_until_the_bytes_are_within_the_limit():
     bases = [kept('a', 3), kept('b', 1), kept('c', 2)]
 
     assert chosen(bases, max_bytes=100) == [
-        ('b', Reason.BYTES),
-        ('c', Reason.BYTES),
+        ('b', EvictionReason.BYTES),
+        ('c', EvictionReason.BYTES),
     ]
     assert chosen(bases, max_bytes=300) == []
 
@@ -73,8 +65,8 @@ def test_one_that_cannot_go_is_passed_over_for_the_next():
     bases = [kept('a', 1), kept('b', 2), kept('c', 3)]
 
     assert chosen(bases, stay='a', max_bytes=200) == [
-        ('a', Reason.BYTES),
-        ('b', Reason.BYTES),
+        ('a', EvictionReason.BYTES),
+        ('b', EvictionReason.BYTES),
     ]
 
 
@@ -94,7 +86,7 @@ def test_what_went_for_idleness_counts_for_the_bytes():
     bases = [kept('idle', 1), kept('b', 990), kept('c', 991)]
 
     assert chosen(bases, max_idle_seconds=100, max_bytes=200) == [
-        ('idle', Reason.IDLE)
+        ('idle', EvictionReason.IDLE)
     ]
 
 
@@ -102,7 +94,7 @@ def test_bases_of_deleted_images_go_first_and_make_room_for_the_others():
     bases = [kept('old', 1), kept('deleted', 999)]
 
     assert chosen(bases, deleted={'of-deleted'}, max_bytes=100) == [
-        ('deleted', Reason.IMAGE_DELETED)
+        ('deleted', EvictionReason.IMAGE_DELETED)
     ]
 
 
@@ -117,10 +109,12 @@ def test_shared_base_goes_with_the_last_of_its_images(deleted, goes):
 
 
 def test_base_without_images_is_that_of_its_story():
-    bare = Kept('a', story(image_id='i-1'), 0, frozenset())
+    bare = StoredBase('a', info(image_id='i-1'), 0, frozenset())
 
     assert chosen([bare]) == []
-    assert chosen([bare], deleted={'i-1'}) == [('a', Reason.IMAGE_DELETED)]
+    assert chosen([bare], deleted={'i-1'}) == [
+        ('a', EvictionReason.IMAGE_DELETED)
+    ]
 
 
 def test_clock_behind_that_of_another_host_makes_nothing_idle():
@@ -129,7 +123,7 @@ def test_clock_behind_that_of_another_host_makes_nothing_idle():
 
 def test_zero_lets_everything_go_whatever_the_clocks_say():
     assert chosen([kept('a', NOW + 500)], max_idle_seconds=0) == [
-        ('a', Reason.IDLE)
+        ('a', EvictionReason.IDLE)
     ]
 
 

@@ -1,32 +1,19 @@
-# Licensed under the Apache License, Version 2.0 (the "License"); you may
-# not use this file except in compliance with the License. You may obtain
-# a copy of the License at
-#
-#      http://www.apache.org/licenses/LICENSE-2.0
-#
-# Unless required by applicable law or agreed to in writing, software
-# distributed under the License is distributed on an "AS IS" BASIS, WITHOUT
-# WARRANTIES OR CONDITIONS OF ANY KIND, either express or implied. See the
-# License for the specific language governing permissions and limitations
-# under the License.
+# SPDX-License-Identifier: Apache-2.0
 import logging
 
 import pytest
 
 from cinder_cow import errors
 from cinder_cow.backends import base_names
-from cinder_cow.backends.base_store import Note
-from cinder_cow.base_images.eviction import Limits
-from cinder_cow.base_images.eviction import Reason
-from cinder_cow.base_images.sweep import NOTE_SECONDS
-from cinder_cow.base_images.sweep import SWEEP
-from cinder_cow.base_images.sweep import sweep
+from cinder_cow.backends.base_store import BuildRecord
+from cinder_cow.base_images.eviction import EvictionLimits, EvictionReason
+from cinder_cow.base_images.sweep import NOTE_SECONDS, SWEEP, sweep
 from tests.fakes.bases import MemoryBases
 
 NOW = 10_000.0
 A = 'cow-base-qcow2-sha512-aa'
 B = 'cow-base-qcow2-sha512-bb'
-NOTHING = Limits(max_bytes=0)
+NOTHING = EvictionLimits(max_bytes=0)
 
 
 @pytest.fixture
@@ -58,7 +45,7 @@ def snapshot(store):
 
 
 def test_within_the_limits_nothing_goes(store):
-    answer = swept(store, Limits())
+    answer = swept(store, EvictionLimits())
 
     assert not answer.evicted
     assert answer.freed_bytes == 0
@@ -66,7 +53,7 @@ def test_within_the_limits_nothing_goes(store):
 
 
 def test_bases_beyond_the_limit_are_removed_and_counted(store):
-    answer = swept(store, Limits(max_bytes=50))
+    answer = swept(store, EvictionLimits(max_bytes=50))
 
     assert names(answer.evicted) == [A]
     assert answer.freed_bytes == 100
@@ -85,7 +72,7 @@ def test_base_with_children_is_never_evicted_for_the_limits(store):
 
 def test_evicted_base_is_one_line_in_the_log(store, caplog):
     with caplog.at_level(logging.INFO):
-        swept(store, Limits(max_bytes=50))
+        swept(store, EvictionLimits(max_bytes=50))
 
     assert [record.getMessage() for record in caplog.records] == [
         f'evicted base={A} image=i-a reason=bytes bytes=100 idle=9999'
@@ -97,21 +84,21 @@ def test_base_of_a_deleted_image_is_retired_and_freed_after_its_last_child(
 ):
     store.clone(store.find(A), 'volume-1')
 
-    answer = swept(store, Limits(), deleted={'i-a'})
+    answer = swept(store, EvictionLimits(), deleted={'i-a'})
     assert names(answer.retired) == [A]
-    assert answer.retired[0].reason is Reason.IMAGE_DELETED
+    assert answer.retired[0].reason is EvictionReason.IMAGE_DELETED
     assert answer.freed_bytes == 0
     assert store.find(A) is None
     assert len(store.retired) == 1
 
     backend.remove('volume-1')
-    answer = swept(store, Limits())
+    answer = swept(store, EvictionLimits())
     assert len(answer.purged) == 1
     assert not store.retired
 
 
 def test_base_of_a_deleted_image_without_children_goes_at_once(store):
-    answer = swept(store, Limits(), deleted={'i-b'})
+    answer = swept(store, EvictionLimits(), deleted={'i-b'})
 
     assert names(answer.evicted) == [B]
     assert not store.retired
@@ -130,13 +117,13 @@ def test_clone_made_between_the_look_and_the_retiring_keeps_its_parent(
         return answer
 
     monkeypatch.setattr(store, 'has_children', has_children)
-    swept(store, Limits(max_bytes=50))
+    swept(store, EvictionLimits(max_bytes=50))
 
     assert len(store.retired) == 1
     with pytest.raises(errors.BaseGone):
         store.clone(base, 'volume-2')
     backend.remove('volume-1')
-    swept(store, Limits())
+    swept(store, EvictionLimits())
     assert not store.retired
 
 
@@ -193,7 +180,9 @@ def test_without_an_answer_from_glance_no_image_is_deleted(store, caplog):
     def unreachable(image_ids):
         raise OSError('no route to host')
 
-    answer = sweep(store, Limits(max_bytes=50), unreachable, now=lambda: NOW)
+    answer = sweep(
+        store, EvictionLimits(max_bytes=50), unreachable, now=lambda: NOW
+    )
 
     assert names(answer.evicted) == [A]
     assert 'no route to host' in caplog.text
@@ -203,7 +192,9 @@ def test_glance_is_asked_once_for_all_images(store):
     asked = []
     store.used(store.find(A), 'i-b')
 
-    sweep(store, Limits(), lambda ids: asked.append(list(ids)) or set())
+    sweep(
+        store, EvictionLimits(), lambda ids: asked.append(list(ids)) or set()
+    )
 
     assert asked == [['i-a', 'i-b']]
 
@@ -212,14 +203,14 @@ def test_glance_is_asked_once_for_all_images(store):
 def dead_build(store):
     """What a builder leaves that is killed."""
     name = 'cow-base-qcow2-sha512-cc'
-    store.set_note(name, Note(written=NOW - 5))
+    store.set_note(name, BuildRecord(written=NOW - 5))
     store.create(name, 10)
     store.create(base_names.scratch_name(name), 10)
     return name
 
 
 def test_what_a_dead_builder_left_is_removed(store, dead_build):
-    answer = swept(store, Limits())
+    answer = swept(store, EvictionLimits())
 
     assert answer.abandoned_builds == (dead_build,)
     assert set(store.things) == {A, B}
@@ -228,7 +219,7 @@ def test_what_a_dead_builder_left_is_removed(store, dead_build):
 
 def test_build_that_goes_on_is_left_alone(store, dead_build):
     with store.lease(dead_build):
-        answer = sweep(store, Limits(), lambda _ids: set())
+        answer = sweep(store, EvictionLimits(), lambda _ids: set())
 
     assert not answer.abandoned_builds
     assert len(store.things) == 4
@@ -236,26 +227,26 @@ def test_build_that_goes_on_is_left_alone(store, dead_build):
 
 
 def test_base_whose_builder_died_after_finishing_it_stays(store):
-    store.set_note(A, Note())
+    store.set_note(A, BuildRecord())
     store.create(base_names.scratch_name(A), 10)
 
-    swept(store, Limits())
+    swept(store, EvictionLimits())
 
     assert set(store.things) == {A, B}
     assert not store.notes()
 
 
 def test_failure_can_be_read_for_an_hour(store, dead_build):
-    note = Note(1, 'StorageFull', 'full', written=NOW - NOTE_SECONDS)
+    note = BuildRecord(1, 'StorageFull', 'full', written=NOW - NOTE_SECONDS)
     store.set_note(dead_build, note)
-    answer = swept(store, Limits())
+    answer = swept(store, EvictionLimits())
     assert store.notes() == {dead_build: note}
     assert not answer.abandoned_builds
     assert set(store.things) == {A, B}
 
-    old = Note(1, 'StorageFull', 'full', written=NOW - NOTE_SECONDS - 1)
+    old = BuildRecord(1, 'StorageFull', 'full', written=NOW - NOTE_SECONDS - 1)
     store.set_note(dead_build, old)
-    swept(store, Limits())
+    swept(store, EvictionLimits())
     assert not store.notes()
 
 

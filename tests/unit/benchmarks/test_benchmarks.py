@@ -1,14 +1,4 @@
-# Licensed under the Apache License, Version 2.0 (the "License"); you may
-# not use this file except in compliance with the License. You may obtain
-# a copy of the License at
-#
-#      http://www.apache.org/licenses/LICENSE-2.0
-#
-# Unless required by applicable law or agreed to in writing, software
-# distributed under the License is distributed on an "AS IS" BASIS, WITHOUT
-# WARRANTIES OR CONDITIONS OF ANY KIND, either express or implied. See the
-# License for the specific language governing permissions and limitations
-# under the License.
+# SPDX-License-Identifier: Apache-2.0
 """The pure parts of the benchmarks: figures, log lines, the document."""
 
 import json
@@ -17,10 +7,7 @@ import re
 
 import pytest
 
-from benchmarks import journal
-from benchmarks import keys
-from benchmarks import report
-from benchmarks import statistics
+from benchmarks import journal, keys, report, statistics
 
 ROOT = pathlib.Path(__file__).parents[3]
 FIRST = '5d8f0f6e-8a3c-4d0f-9c0a-6d9c3f0c1a01'

@@ -1,14 +1,4 @@
-# Licensed under the Apache License, Version 2.0 (the "License"); you may
-# not use this file except in compliance with the License. You may obtain
-# a copy of the License at
-#
-#      http://www.apache.org/licenses/LICENSE-2.0
-#
-# Unless required by applicable law or agreed to in writing, software
-# distributed under the License is distributed on an "AS IS" BASIS, WITHOUT
-# WARRANTIES OR CONDITIONS OF ANY KIND, either express or implied. See the
-# License for the specific language governing permissions and limitations
-# under the License.
+# SPDX-License-Identifier: Apache-2.0
 import json
 import logging
 import subprocess
@@ -17,12 +7,10 @@ import sys
 import pytest
 
 from cinder_cow import backends
-from cinder_cow.backends.base import Settings
-from cinder_cow.backends.base_store import Note
-from cinder_cow.cli import configuration
-from cinder_cow.cli import main
-from cinder_cow.cli.columns import Bytes
-from cinder_cow.cli.columns import Seconds
+from cinder_cow.backends.base import BackendSettings
+from cinder_cow.backends.base_store import BuildRecord
+from cinder_cow.cli import configuration, main
+from cinder_cow.cli.columns import Bytes, Seconds
 from cinder_cow.cli.failures import CommandFailed
 from tests.fakes.bases import MemoryBases
 
@@ -92,7 +80,7 @@ def test_section_is_the_only_one_with_our_driver(conf):
     found = configuration.section([conf()], None)
 
     assert found.name == 'ceph'
-    assert found.settings == Settings(
+    assert found.settings == BackendSettings(
         cluster_name='ceph',
         conf_path='/etc/ceph/far.conf',
         user='cinder',
@@ -186,7 +174,7 @@ def test_show_tells_the_story(store, run):
 
 
 def test_show_of_none_tells_why_its_build_failed(store, run):
-    store.set_note('cow-base-x', Note(1, 'StorageFull', 'no room'))
+    store.set_note('cow-base-x', BuildRecord(1, 'StorageFull', 'no room'))
 
     status, out, err = run('show', 'cow-base-x')
 
@@ -263,7 +251,7 @@ def test_sweep_is_given_other_limits(store, run):
 
 
 def test_sweep_shows_what_dead_builders_left(store, run):
-    store.set_note('cow-base-x', Note())
+    store.set_note('cow-base-x', BuildRecord())
 
     _status, out, _err = run('sweep', '--max-bytes', '9999999', '-f', 'csv')
 

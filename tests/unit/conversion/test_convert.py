@@ -1,14 +1,4 @@
-# Licensed under the Apache License, Version 2.0 (the "License"); you may
-# not use this file except in compliance with the License. You may obtain
-# a copy of the License at
-#
-#      http://www.apache.org/licenses/LICENSE-2.0
-#
-# Unless required by applicable law or agreed to in writing, software
-# distributed under the License is distributed on an "AS IS" BASIS, WITHOUT
-# WARRANTIES OR CONDITIONS OF ANY KIND, either express or implied. See the
-# License for the specific language governing permissions and limitations
-# under the License.
+# SPDX-License-Identifier: Apache-2.0
 """With an executable in the place of qemu-img that notes how it was run."""
 
 import json
@@ -26,9 +16,7 @@ import pytest
 from cinder_cow import errors
 from cinder_cow.backends.base_store import BlockDevice
 from cinder_cow.conversion import qemu_img
-from cinder_cow.conversion.convert import FORMATS
-from cinder_cow.conversion.convert import Converter
-from cinder_cow.conversion.convert import Limits
+from cinder_cow.conversion.convert import FORMATS, ConversionLimits, Converter
 from cinder_cow.model import ImageInfo
 
 ROOT = pathlib.Path(__file__).parents[3]
@@ -38,7 +26,7 @@ SOURCE = BlockDevice(
     {'CEPH_ARGS': '--of=source'},
 )
 TARGET = BlockDevice({'driver': 'rbd', 'image': 'base'}, {'FOR': 'target'})
-LIMITS = Limits(seconds=30, cpu_seconds=7, address_space_bytes=2**32)
+LIMITS = ConversionLimits(seconds=30, cpu_seconds=7, address_space_bytes=2**32)
 FAKE = """#!/bin/bash
 here=${0%/*}
 printf '%s\\0' "$@" > "$here/argv"
@@ -185,7 +173,9 @@ def test_it_runs_under_the_limits(fake):
 )
 def test_a_limit_that_is_exceeded_names_the_option(fake, act, option):
     fake.acts(act)
-    limits = Limits(seconds=3, cpu_seconds=1, address_space_bytes=2**32)
+    limits = ConversionLimits(
+        seconds=3, cpu_seconds=1, address_space_bytes=2**32
+    )
     with pytest.raises(errors.ImageUnacceptable, match=option):
         convert(limits)
     assert fake.is_gone()
@@ -257,7 +247,7 @@ def test_self_test_names_the_package_of_a_missing_tool(
     other.write_text('#!/bin/sh\n')
     other.chmod(0o755)
 
-    found = qemu_img.finding()
+    found = qemu_img.check()
 
     assert found.ok is False
     assert f'{tool} is not installed' in str(found)
@@ -271,7 +261,7 @@ def test_self_test_names_the_package_of_a_missing_tool(
 def test_self_test_knows_whether_qemu_has_rbd(fake, said, ok):
     fake.says(f'{OPEN}{said}\n')
 
-    found = qemu_img.finding()
+    found = qemu_img.check()
 
     assert found.ok is ok
     assert ok or 'qemu-block-extra' in str(found)
@@ -336,7 +326,7 @@ def test_green_threads_go_on_meanwhile(fake):
 def test_it_ends_in_time_under_eventlet(fake):
     fake.acts('exec sleep 60')
     assert output("""
-        limits = Limits(seconds=1, cpu_seconds=9, address_space_bytes=2**32)
+        limits = ConversionLimits(1, 9, 2**32)
         try:
             convert(limits)
         except errors.ImageUnacceptable as exc:

@@ -1,14 +1,4 @@
-# Licensed under the Apache License, Version 2.0 (the "License"); you may
-# not use this file except in compliance with the License. You may obtain
-# a copy of the License at
-#
-#      http://www.apache.org/licenses/LICENSE-2.0
-#
-# Unless required by applicable law or agreed to in writing, software
-# distributed under the License is distributed on an "AS IS" BASIS, WITHOUT
-# WARRANTIES OR CONDITIONS OF ANY KIND, either express or implied. See the
-# License for the specific language governing permissions and limitations
-# under the License.
+# SPDX-License-Identifier: Apache-2.0
 """Sources and sinks in memory, with patterns as text.
 
 One letter is one block: ``D`` data, ``0`` zeros, ``-`` a hole.
@@ -18,9 +8,7 @@ import queue
 import random
 import threading
 
-from cinder_cow.copying import GRAIN_BYTES
-from cinder_cow.copying import Extent
-from cinder_cow.copying import Terms
+from cinder_cow.copying import GRAIN_BYTES, CopyTerms, Extent
 
 BLOCK = 4 * GRAIN_BYTES
 OLD = b'o'
@@ -38,7 +26,7 @@ def terms(**changes):
         'memory_bytes': 4 * BLOCK,
         'progress_seconds': 60,
     }
-    return Terms(**{**given, **changes})
+    return CopyTerms(**{**given, **changes})
 
 
 def some(length):

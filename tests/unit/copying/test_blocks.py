@@ -1,27 +1,12 @@
-# Licensed under the Apache License, Version 2.0 (the "License"); you may
-# not use this file except in compliance with the License. You may obtain
-# a copy of the License at
-#
-#      http://www.apache.org/licenses/LICENSE-2.0
-#
-# Unless required by applicable law or agreed to in writing, software
-# distributed under the License is distributed on an "AS IS" BASIS, WITHOUT
-# WARRANTIES OR CONDITIONS OF ANY KIND, either express or implied. See the
-# License for the specific language governing permissions and limitations
-# under the License.
+# SPDX-License-Identifier: Apache-2.0
 import random
 
 import pytest
 
 from cinder_cow.copying import blocks
-from cinder_cow.copying.blocks import GRAIN_BYTES
-from cinder_cow.copying.blocks import PEEK_BYTES
-from cinder_cow.copying.blocks import Piece
-from cinder_cow.copying.errors import Excess
-from cinder_cow.copying.errors import Truncated
-from tests.unit.copying.memory import BLOCK
-from tests.unit.copying.memory import chunked
-from tests.unit.copying.memory import some
+from cinder_cow.copying.blocks import GRAIN_BYTES, PEEK_BYTES, Piece
+from cinder_cow.copying.errors import Excess, Truncated
+from tests.unit.copying.memory import BLOCK, chunked, some
 
 SIZES = (0, 1, 17, 4095, BLOCK - 1, BLOCK, BLOCK + 1, 3 * BLOCK + 4095)
 CHUNKS = (17, 4095, GRAIN_BYTES, GRAIN_BYTES + 1, BLOCK, BLOCK + 2**20)

@@ -1,67 +1,56 @@
-# Licensed under the Apache License, Version 2.0 (the "License"); you may
-# not use this file except in compliance with the License. You may obtain
-# a copy of the License at
-#
-#      http://www.apache.org/licenses/LICENSE-2.0
-#
-# Unless required by applicable law or agreed to in writing, software
-# distributed under the License is distributed on an "AS IS" BASIS, WITHOUT
-# WARRANTIES OR CONDITIONS OF ANY KIND, either express or implied. See the
-# License for the specific language governing permissions and limitations
-# under the License.
+# SPDX-License-Identifier: Apache-2.0
 import pytest
 
 from cinder_cow.copying.budget import Budget
-from cinder_cow.copying.copy_state import Block
-from cinder_cow.copying.copy_state import Flight
+from cinder_cow.copying.copy_state import Block, CopyState
 from tests.unit.copying.memory import Injected
 
 
 @pytest.fixture
-def flight():
-    return Flight(Budget(10))
+def copy_state():
+    return CopyState(Budget(10))
 
 
 @pytest.fixture
-def block(flight):
-    assert flight.budget.take(10, seconds=0)
-    return Block(flight, length=7, held_bytes=10, shares=2)
+def block(copy_state):
+    assert copy_state.budget.take(10, seconds=0)
+    return Block(copy_state, length=7, held_bytes=10, shares=2)
 
 
-def test_block_is_held_until_the_last_lets_go(flight, block):
+def test_block_is_held_until_the_last_lets_go(copy_state, block):
     block.let_go()
-    assert not flight.budget.take(1, seconds=0)
+    assert not copy_state.budget.take(1, seconds=0)
 
     block.let_go()
-    assert flight.budget.take(10, seconds=0)
-    assert (flight.blocks, flight.bytes_done) == (0, 7)
+    assert copy_state.budget.take(10, seconds=0)
+    assert (copy_state.blocks, copy_state.bytes_done) == (0, 7)
 
 
-def test_error_is_known_before_the_block_has_landed(flight, block):
+def test_error_is_known_before_the_block_has_landed(copy_state, block):
     # Else the end of the last block could be taken for success.
     block.let_go()
     seen = []
-    flight.budget.give = lambda length: seen.append(flight.error)
+    copy_state.budget.give = lambda length: seen.append(copy_state.error)
 
     with pytest.raises(Injected) as caught, block:
         raise Injected('first')
 
-    flight.landed()
+    copy_state.landed()
     assert seen == [caught.value]
 
 
-def test_digest_is_not_left_waiting_for_a_block_that_failed(flight, block):
+def test_digest_is_not_left_waiting_for_a_block_that_failed(copy_state, block):
     with pytest.raises(Injected), block:
         raise Injected('first')
 
     assert block.wait() == []
 
 
-def test_first_error_is_kept(flight):
+def test_first_error_is_kept(copy_state):
     first = Injected('first')
 
-    flight.fail(first)
-    flight.fail(Injected('second'))
+    copy_state.fail(first)
+    copy_state.fail(Injected('second'))
 
-    assert flight.error is first
-    assert not flight.budget.take(1)
+    assert copy_state.error is first
+    assert not copy_state.budget.take(1)

@@ -1,32 +1,21 @@
-# Licensed under the Apache License, Version 2.0 (the "License"); you may
-# not use this file except in compliance with the License. You may obtain
-# a copy of the License at
-#
-#      http://www.apache.org/licenses/LICENSE-2.0
-#
-# Unless required by applicable law or agreed to in writing, software
-# distributed under the License is distributed on an "AS IS" BASIS, WITHOUT
-# WARRANTIES OR CONDITIONS OF ANY KIND, either express or implied. See the
-# License for the specific language governing permissions and limitations
-# under the License.
+# SPDX-License-Identifier: Apache-2.0
 import hashlib
 import threading
 import time
 
 import pytest
 
-from cinder_cow.copying import Excess
-from cinder_cow.copying import Extent
-from cinder_cow.copying import Truncated
-from cinder_cow.copying import copy_extents
-from tests.unit.copying.memory import BLOCK
-from tests.unit.copying.memory import OLD
-from tests.unit.copying.memory import Injected
-from tests.unit.copying.memory import LateSink
-from tests.unit.copying.memory import MemoryExtents
-from tests.unit.copying.memory import MemorySink
-from tests.unit.copying.memory import Whole
-from tests.unit.copying.memory import terms
+from cinder_cow.copying import Excess, Extent, Truncated, copy_extents
+from tests.unit.copying.memory import (
+    BLOCK,
+    OLD,
+    Injected,
+    LateSink,
+    MemoryExtents,
+    MemorySink,
+    Whole,
+    terms,
+)
 
 PATTERNS = ['', 'D', '-', '0', 'D0D-', '--DD0-D-', 'D' * 9]
 

@@ -1,14 +1,4 @@
-# Licensed under the Apache License, Version 2.0 (the "License"); you may
-# not use this file except in compliance with the License. You may obtain
-# a copy of the License at
-#
-#      http://www.apache.org/licenses/LICENSE-2.0
-#
-# Unless required by applicable law or agreed to in writing, software
-# distributed under the License is distributed on an "AS IS" BASIS, WITHOUT
-# WARRANTIES OR CONDITIONS OF ANY KIND, either express or implied. See the
-# License for the specific language governing permissions and limitations
-# under the License.
+# SPDX-License-Identifier: Apache-2.0
 """Each fault alone: the error's type, nothing begun after it, no thread left.
 
 That no thread is left is checked after every test, in ``conftest.py``.
@@ -20,24 +10,28 @@ import time
 
 import pytest
 
-from cinder_cow.copying import GRAIN_BYTES
-from cinder_cow.copying import Cancellation
-from cinder_cow.copying import Cancelled
-from cinder_cow.copying import Excess
-from cinder_cow.copying import Truncated
-from cinder_cow.copying import copy_extents
-from cinder_cow.copying import copy_stream
-from tests.unit.copying.memory import BLOCK
-from tests.unit.copying.memory import OLD
-from tests.unit.copying.memory import Injected
-from tests.unit.copying.memory import LateSink
-from tests.unit.copying.memory import MemoryExtents
-from tests.unit.copying.memory import MemorySink
-from tests.unit.copying.memory import Whole
-from tests.unit.copying.memory import chunked
-from tests.unit.copying.memory import content
-from tests.unit.copying.memory import some
-from tests.unit.copying.memory import terms
+from cinder_cow.copying import (
+    GRAIN_BYTES,
+    Cancellation,
+    Cancelled,
+    Excess,
+    Truncated,
+    copy_extents,
+    copy_stream,
+)
+from tests.unit.copying.memory import (
+    BLOCK,
+    OLD,
+    Injected,
+    LateSink,
+    MemoryExtents,
+    MemorySink,
+    Whole,
+    chunked,
+    content,
+    some,
+    terms,
+)
 
 MANY = content('DD0D' * 4)
 OVER = terms(destination_is_zero=False)

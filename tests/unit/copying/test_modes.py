@@ -1,14 +1,4 @@
-# Licensed under the Apache License, Version 2.0 (the "License"); you may
-# not use this file except in compliance with the License. You may obtain
-# a copy of the License at
-#
-#      http://www.apache.org/licenses/LICENSE-2.0
-#
-# Unless required by applicable law or agreed to in writing, software
-# distributed under the License is distributed on an "AS IS" BASIS, WITHOUT
-# WARRANTIES OR CONDITIONS OF ANY KIND, either express or implied. See the
-# License for the specific language governing permissions and limitations
-# under the License.
+# SPDX-License-Identifier: Apache-2.0
 """Under eventlet, in a process of its own: patching cannot be undone."""
 
 import subprocess
@@ -57,7 +47,7 @@ SET_UP = """
             native.sleep(0.05)
             return b'x' * length
 
-    terms = Terms(
+    terms = CopyTerms(
         block_bytes=2**20, memory_bytes=2**20, destination_is_zero=True
     )
     sink, digest, source = SlowSink(), hashlib.sha512(), Source()
@@ -105,8 +95,8 @@ KILL = """
     copying.kill()
     begun = sink.operations
     eventlet.sleep(0.2)
-    crew = [t.name for t in real.enumerate() if t.name.startswith('cow-')]
-    print(*raised, crew, sink.operations - begun)
+    left = [t.name for t in real.enumerate() if t.name.startswith('cow-')]
+    print(*raised, left, sink.operations - begun)
 """
 
 

@@ -1,14 +1,4 @@
-# Licensed under the Apache License, Version 2.0 (the "License"); you may
-# not use this file except in compliance with the License. You may obtain
-# a copy of the License at
-#
-#      http://www.apache.org/licenses/LICENSE-2.0
-#
-# Unless required by applicable law or agreed to in writing, software
-# distributed under the License is distributed on an "AS IS" BASIS, WITHOUT
-# WARRANTIES OR CONDITIONS OF ANY KIND, either express or implied. See the
-# License for the specific language governing permissions and limitations
-# under the License.
+# SPDX-License-Identifier: Apache-2.0
 import hashlib
 import threading
 import time
@@ -16,18 +6,18 @@ import tracemalloc
 
 import pytest
 
-from cinder_cow.copying import GRAIN_BYTES
-from cinder_cow.copying import Progress
-from cinder_cow.copying import copy_stream
-from tests.unit.copying.memory import BLOCK
-from tests.unit.copying.memory import OLD
-from tests.unit.copying.memory import LateSink
-from tests.unit.copying.memory import MemorySink
-from tests.unit.copying.memory import Whole
-from tests.unit.copying.memory import chunked
-from tests.unit.copying.memory import content
-from tests.unit.copying.memory import some
-from tests.unit.copying.memory import terms
+from cinder_cow.copying import GRAIN_BYTES, Progress, copy_stream
+from tests.unit.copying.memory import (
+    BLOCK,
+    OLD,
+    LateSink,
+    MemorySink,
+    Whole,
+    chunked,
+    content,
+    some,
+    terms,
+)
 
 SIZES = (0, 1, 17, 4095, BLOCK - 1, BLOCK, BLOCK + 1, 5 * BLOCK + 4095)
 CHUNKS = (1, 17, 4095, GRAIN_BYTES, GRAIN_BYTES + 1, BLOCK, BLOCK + 2**20)

@@ -1,35 +1,26 @@
-# Licensed under the Apache License, Version 2.0 (the "License"); you may
-# not use this file except in compliance with the License. You may obtain
-# a copy of the License at
-#
-#      http://www.apache.org/licenses/LICENSE-2.0
-#
-# Unless required by applicable law or agreed to in writing, software
-# distributed under the License is distributed on an "AS IS" BASIS, WITHOUT
-# WARRANTIES OR CONDITIONS OF ANY KIND, either express or implied. See the
-# License for the specific language governing permissions and limitations
-# under the License.
+# SPDX-License-Identifier: Apache-2.0
 import dataclasses
 
 import pytest
 
 from cinder_cow import errors
-from cinder_cow.model import Base
-from cinder_cow.model import BuildBase
-from cinder_cow.model import Clone
-from cinder_cow.model import CloneBase
-from cinder_cow.model import Delegate
-from cinder_cow.model import Refusal
-from cinder_cow.model import RefusalCode
-from cinder_cow.model import Snapshot
-from cinder_cow.model import SnapshotRef
-from cinder_cow.model import Stream
-from cinder_cow.model import Target
-from cinder_cow.model import Verdict
+from cinder_cow.model import (
+    Base,
+    BuildBase,
+    Clone,
+    CloneBase,
+    Delegate,
+    Refusal,
+    RefusalCode,
+    Snapshot,
+    SnapshotRef,
+    Stream,
+    Target,
+    Verdict,
+)
 from cinder_cow.planning import plan
-from cinder_cow.planning.plan import BaseFacts
-from cinder_cow.planning.plan import BaseRule
-from tests.fakes.bases import story
+from cinder_cow.planning.plan import BaseFacts, BaseRule
+from tests.fakes.bases import info
 
 GIB = 2**30
 TARGET = Target('v-1', 'volume-v-1', GIB)
@@ -101,7 +92,7 @@ def test_image_whose_bytes_are_not_the_disks_is_left_to_cinder(image, changed):
 
 
 def base(size_bytes=GIB):
-    return Base('cow-base-x', parent(size_bytes), story())
+    return Base('cow-base-x', parent(size_bytes), info())
 
 
 FOREIGN = Verdict(refusals=(REFUSAL,))

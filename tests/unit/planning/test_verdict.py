@@ -1,28 +1,20 @@
-# Licensed under the Apache License, Version 2.0 (the "License"); you may
-# not use this file except in compliance with the License. You may obtain
-# a copy of the License at
-#
-#      http://www.apache.org/licenses/LICENSE-2.0
-#
-# Unless required by applicable law or agreed to in writing, software
-# distributed under the License is distributed on an "AS IS" BASIS, WITHOUT
-# WARRANTIES OR CONDITIONS OF ANY KIND, either express or implied. See the
-# License for the specific language governing permissions and limitations
-# under the License.
+# SPDX-License-Identifier: Apache-2.0
 import dataclasses
 
 import pytest
 
-from cinder_cow.model import Absence
-from cinder_cow.model import ImageInfo
-from cinder_cow.model import RefusalCode
-from cinder_cow.model import Site
-from cinder_cow.model import Snapshot
-from cinder_cow.model import SnapshotRef
+from cinder_cow.model import (
+    ClonePolicy,
+    ImageInfo,
+    RefusalCode,
+    Snapshot,
+    SnapshotRef,
+    UnavailableReason,
+)
 from cinder_cow.planning import verdict
 
 FSID = 'a-a-a'
-SITE = Site(FSID, 'volumes', 'cinder')
+SITE = ClonePolicy(FSID, 'volumes', 'cinder')
 REF = SnapshotRef(FSID, 'images', 'i-1', 'snap')
 URL = f'rbd://{FSID}/images/i-1/snap'
 IMAGE = ImageInfo('i-1', 'active', 'raw', 'bare', 4096, (URL,))
@@ -35,9 +27,9 @@ def changed(value, **fields):
 
 def judged(image=IMAGE, site=SITE, found=SEEN, clone_v2=False):
     """The verdict where every candidate is found to be ``found``."""
-    sifted = verdict.sift(image, site)
-    seen = [(ref, found) for ref in sifted.candidates]
-    return verdict.judge(sifted, seen, site, clone_v2)
+    screened = verdict.screen(image, site)
+    seen = [(ref, found) for ref in screened.candidates]
+    return verdict.judge(screened, seen, site, clone_v2)
 
 
 def the_refusal(**facts):
@@ -163,9 +155,9 @@ def test_pool_is_never_free():
 @pytest.mark.parametrize(
     ('absence', 'code'),
     [
-        (Absence.NO_POOL, RefusalCode.POOL_MISSING),
-        (Absence.NO_IMAGE, RefusalCode.IMAGE_MISSING),
-        (Absence.NO_SNAPSHOT, RefusalCode.SNAPSHOT_MISSING),
+        (UnavailableReason.NO_POOL, RefusalCode.POOL_MISSING),
+        (UnavailableReason.NO_IMAGE, RefusalCode.IMAGE_MISSING),
+        (UnavailableReason.NO_SNAPSHOT, RefusalCode.SNAPSHOT_MISSING),
     ],
 )
 def test_missing(absence, code):
@@ -176,7 +168,7 @@ def test_missing(absence, code):
 
 
 def test_pool_not_readable_comes_with_the_caps_that_mend_it():
-    refusal = the_refusal(found=Absence.DENIED)
+    refusal = the_refusal(found=UnavailableReason.DENIED)
 
     assert refusal.code is RefusalCode.POOL_NOT_READABLE
     assert refusal.misconfigured
@@ -244,17 +236,17 @@ def test_cloneable_location_wins_wherever_it_stands():
 def test_first_cloneable_location_is_the_parent():
     site = changed(SITE, image_pools=('images', 'gold'))
     urls = (f'rbd://{FSID}/gold/i-1/snap', URL)
-    sifted = verdict.sift(changed(IMAGE, locations=urls), site)
-    gold = changed(SEEN, ref=sifted.candidates[0])
+    screened = verdict.screen(changed(IMAGE, locations=urls), site)
+    gold = changed(SEEN, ref=screened.candidates[0])
 
     both = [(gold.ref, gold), (REF, SEEN)]
-    assert verdict.judge(sifted, both, site, False).parent is gold
-    second = [(gold.ref, Absence.NO_IMAGE), (REF, SEEN)]
-    assert verdict.judge(sifted, second, site, False).parent is SEEN
+    assert verdict.judge(screened, both, site, False).parent is gold
+    second = [(gold.ref, UnavailableReason.NO_IMAGE), (REF, SEEN)]
+    assert verdict.judge(screened, second, site, False).parent is SEEN
 
 
 def test_no_snapshot_is_looked_at_where_the_image_itself_is_refused():
-    assert verdict.sift(changed(IMAGE, signed=True), SITE).candidates == ()
+    assert verdict.screen(changed(IMAGE, signed=True), SITE).candidates == ()
 
 
 def test_all_that_is_wrong_with_the_image_is_said():

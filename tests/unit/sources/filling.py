@@ -1,14 +1,4 @@
-# Licensed under the Apache License, Version 2.0 (the "License"); you may
-# not use this file except in compliance with the License. You may obtain
-# a copy of the License at
-#
-#      http://www.apache.org/licenses/LICENSE-2.0
-#
-# Unless required by applicable law or agreed to in writing, software
-# distributed under the License is distributed on an "AS IS" BASIS, WITHOUT
-# WARRANTIES OR CONDITIONS OF ANY KIND, either express or implied. See the
-# License for the specific language governing permissions and limitations
-# under the License.
+# SPDX-License-Identifier: Apache-2.0
 """An image, and its way into a volume in memory by the real engine."""
 
 import dataclasses
@@ -18,15 +8,11 @@ import random
 import pytest
 
 from cinder_cow import errors
-from cinder_cow.backends.base import Settings
-from cinder_cow.model import ImageInfo
-from cinder_cow.model import Stream
-from cinder_cow.model import Target
-from tests.fakes.backend import MemoryBackend
-from tests.fakes.backend import MemoryWriter
+from cinder_cow.backends.base import BackendSettings
+from cinder_cow.model import ImageInfo, Stream, Target
+from tests.fakes.backend import MemoryBackend, MemoryWriter
 from tests.fakes.source import MemoryExtents
-from tests.fakes.work import nothing
-from tests.fakes.work import run
+from tests.fakes.work import nothing, run
 from tests.unit.conftest import IMAGE_ID
 
 BLOCK = 4096
@@ -74,7 +60,9 @@ class RecordingWriter(MemoryWriter):
 
 class RecordingBackend(MemoryBackend):
     def __init__(self):
-        super().__init__(Settings('ceph', '', 'cinder', 'volumes', 2**22))
+        super().__init__(
+            BackendSettings('ceph', '', 'cinder', 'volumes', 2**22)
+        )
         self.operations = []
         self.closed = 0
         self.fail_at = None

@@ -1,14 +1,4 @@
-# Licensed under the Apache License, Version 2.0 (the "License"); you may
-# not use this file except in compliance with the License. You may obtain
-# a copy of the License at
-#
-#      http://www.apache.org/licenses/LICENSE-2.0
-#
-# Unless required by applicable law or agreed to in writing, software
-# distributed under the License is distributed on an "AS IS" BASIS, WITHOUT
-# WARRANTIES OR CONDITIONS OF ANY KIND, either express or implied. See the
-# License for the specific language governing permissions and limitations
-# under the License.
+# SPDX-License-Identifier: Apache-2.0
 """The real source behind a real client, and a server that misbehaves."""
 
 import contextlib
@@ -20,19 +10,12 @@ import urllib.parse
 import pytest
 
 from cinder_cow import errors
-from cinder_cow.model import ImageInfo
-from cinder_cow.model import Stream
-from cinder_cow.model import Target
+from cinder_cow.model import ImageInfo, Stream, Target
 from cinder_cow.sources import glance
-from cinder_cow.sources.base import Settings
-from tests.fakes.glance_server import TOKEN
-from tests.fakes.glance_server import Answer
-from tests.fakes.glance_server import GlanceServer
-from tests.fakes.glance_server import breaks
-from tests.fakes.source import SETTINGS
-from tests.fakes.source import crew
-from tests.fakes.work import nothing
-from tests.fakes.work import run
+from cinder_cow.sources.base import SourceSettings
+from tests.fakes.glance_server import TOKEN, Answer, GlanceServer, breaks
+from tests.fakes.source import SETTINGS, thread_pool
+from tests.fakes.work import nothing, run
 from tests.unit.conftest import IMAGE_ID
 
 CONTENT = random.Random(3).randbytes(300_001)
@@ -83,12 +66,12 @@ def serving():
     yield serve
     for each in servers:
         each.__exit__()
-    assert crew() == []
+    assert thread_pool() == []
 
 
 def source(**changes):
     given = {'stall_seconds': 0.5, **changes}
-    return glance.GlanceSource(Settings(SETTINGS.volumes, **given))
+    return glance.GlanceSource(SourceSettings(SETTINGS.volumes, **given))
 
 
 def read(server, image=IMAGE, **changes):

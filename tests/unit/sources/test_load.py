@@ -1,14 +1,4 @@
-# Licensed under the Apache License, Version 2.0 (the "License"); you may
-# not use this file except in compliance with the License. You may obtain
-# a copy of the License at
-#
-#      http://www.apache.org/licenses/LICENSE-2.0
-#
-# Unless required by applicable law or agreed to in writing, software
-# distributed under the License is distributed on an "AS IS" BASIS, WITHOUT
-# WARRANTIES OR CONDITIONS OF ANY KIND, either express or implied. See the
-# License for the specific language governing permissions and limitations
-# under the License.
+# SPDX-License-Identifier: Apache-2.0
 """Which source is read: in the order given, a third party's too."""
 
 import subprocess
@@ -18,14 +8,15 @@ import textwrap
 import pytest
 
 from cinder_cow import errors
-from cinder_cow.model import Refusal
-from cinder_cow.model import RefusalCode
+from cinder_cow.model import Refusal, RefusalCode
 from tests.fakes.source import MemorySource
-from tests.unit.sources.filling import AWAY
-from tests.unit.sources.filling import CONTENT
-from tests.unit.sources.filling import RecordingBackend
-from tests.unit.sources.filling import fails
-from tests.unit.sources.filling import fill
+from tests.unit.sources.filling import (
+    AWAY,
+    CONTENT,
+    RecordingBackend,
+    fails,
+    fill,
+)
 
 
 @pytest.fixture
@@ -99,7 +90,6 @@ stranger = tape:Stranger
 """
 LOAD = """
     from cinder_cow import errors, sources
-    from cinder_cow.backends.base import Settings
     from cinder_cow.model import *
     from tests.fakes.backend import MemoryBackend
     from tests.fakes.source import SETTINGS

@@ -1,14 +1,4 @@
-# Licensed under the Apache License, Version 2.0 (the "License"); you may
-# not use this file except in compliance with the License. You may obtain
-# a copy of the License at
-#
-#      http://www.apache.org/licenses/LICENSE-2.0
-#
-# Unless required by applicable law or agreed to in writing, software
-# distributed under the License is distributed on an "AS IS" BASIS, WITHOUT
-# WARRANTIES OR CONDITIONS OF ANY KIND, either express or implied. See the
-# License for the specific language governing permissions and limitations
-# under the License.
+# SPDX-License-Identifier: Apache-2.0
 """Over a volume that holds old bytes."""
 
 import dataclasses
@@ -17,26 +7,25 @@ import pytest
 
 from cinder_cow import errors
 from cinder_cow.model import Target
-from tests.fakes.source import LETTER_BYTES
-from tests.fakes.source import MemorySource
-from tests.fakes.source import crew
-from tests.fakes.work import nothing
-from tests.fakes.work import overwrite
-from tests.unit.sources.filling import AWAY
-from tests.unit.sources.filling import BARE
-from tests.unit.sources.filling import CONTENT
-from tests.unit.sources.filling import HASHED
-from tests.unit.sources.filling import NAME
-from tests.unit.sources.filling import QCOW2
-from tests.unit.sources.filling import RANDOM
-from tests.unit.sources.filling import ROOM
-from tests.unit.sources.filling import SIZE
-from tests.unit.sources.filling import STALLED
-from tests.unit.sources.filling import TARGET
-from tests.unit.sources.filling import WHOLE
-from tests.unit.sources.filling import WRONG
-from tests.unit.sources.filling import RecordingBackend
-from tests.unit.sources.filling import sized
+from tests.fakes.source import LETTER_BYTES, MemorySource, thread_pool
+from tests.fakes.work import nothing, overwrite
+from tests.unit.sources.filling import (
+    AWAY,
+    BARE,
+    CONTENT,
+    HASHED,
+    NAME,
+    QCOW2,
+    RANDOM,
+    ROOM,
+    SIZE,
+    STALLED,
+    TARGET,
+    WHOLE,
+    WRONG,
+    RecordingBackend,
+    sized,
+)
 
 
 @pytest.fixture
@@ -44,7 +33,7 @@ def old():
     backend = RecordingBackend()
     backend.volumes[NAME] = bytearray(b'o' * ROOM)
     yield backend
-    assert crew() == []
+    assert thread_pool() == []
 
 
 def reimage(backend, *sources, image=HASHED, **more):

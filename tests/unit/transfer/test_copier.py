@@ -1,14 +1,4 @@
-# Licensed under the Apache License, Version 2.0 (the "License"); you may
-# not use this file except in compliance with the License. You may obtain
-# a copy of the License at
-#
-#      http://www.apache.org/licenses/LICENSE-2.0
-#
-# Unless required by applicable law or agreed to in writing, software
-# distributed under the License is distributed on an "AS IS" BASIS, WITHOUT
-# WARRANTIES OR CONDITIONS OF ANY KIND, either express or implied. See the
-# License for the specific language governing permissions and limitations
-# under the License.
+# SPDX-License-Identifier: Apache-2.0
 """From a source in memory into a volume in memory, by the real engine."""
 
 import dataclasses
@@ -16,29 +6,29 @@ import dataclasses
 import pytest
 
 from cinder_cow import errors
-from tests.fakes.source import LETTER_BYTES
-from tests.fakes.source import MemorySource
-from tests.fakes.source import crew
-from tests.unit.sources.filling import AWAY
-from tests.unit.sources.filling import BARE
-from tests.unit.sources.filling import BLOCK
-from tests.unit.sources.filling import BROKE
-from tests.unit.sources.filling import CONTENT
-from tests.unit.sources.filling import HASHED
-from tests.unit.sources.filling import NAME
-from tests.unit.sources.filling import QCOW2
-from tests.unit.sources.filling import RANDOM
-from tests.unit.sources.filling import ROOM
-from tests.unit.sources.filling import SIZE
-from tests.unit.sources.filling import STALLED
-from tests.unit.sources.filling import SUMMED
-from tests.unit.sources.filling import TARGET
-from tests.unit.sources.filling import WHOLE
-from tests.unit.sources.filling import WRONG
-from tests.unit.sources.filling import RecordingBackend
-from tests.unit.sources.filling import fails
-from tests.unit.sources.filling import fill
-from tests.unit.sources.filling import sized
+from tests.fakes.source import LETTER_BYTES, MemorySource, thread_pool
+from tests.unit.sources.filling import (
+    AWAY,
+    BARE,
+    BLOCK,
+    BROKE,
+    CONTENT,
+    HASHED,
+    NAME,
+    QCOW2,
+    RANDOM,
+    ROOM,
+    SIZE,
+    STALLED,
+    SUMMED,
+    TARGET,
+    WHOLE,
+    WRONG,
+    RecordingBackend,
+    fails,
+    fill,
+    sized,
+)
 
 
 @pytest.fixture
@@ -50,7 +40,7 @@ def backend():
 def _all_is_quiet(backend):
     """No thread of the engine is left, and no reading or writer open."""
     yield
-    assert crew() == []
+    assert thread_pool() == []
 
 
 @pytest.mark.parametrize('chunk_bytes', [17, 4095, BLOCK, BLOCK + 1, 2**20])

@@ -1,14 +1,4 @@
-# Licensed under the Apache License, Version 2.0 (the "License"); you may
-# not use this file except in compliance with the License. You may obtain
-# a copy of the License at
-#
-#      http://www.apache.org/licenses/LICENSE-2.0
-#
-# Unless required by applicable law or agreed to in writing, software
-# distributed under the License is distributed on an "AS IS" BASIS, WITHOUT
-# WARRANTIES OR CONDITIONS OF ANY KIND, either express or implied. See the
-# License for the specific language governing permissions and limitations
-# under the License.
+# SPDX-License-Identifier: Apache-2.0
 import signal
 import subprocess
 import sys
@@ -18,7 +8,7 @@ import time
 
 import pytest
 
-from cinder_cow.transfer.limiter import Turns
+from cinder_cow.transfer.limiter import CopyLimiter
 
 SECONDS = 5
 
@@ -33,7 +23,7 @@ def waiting(turns, count):
 
 @pytest.mark.parametrize('limit', [1, 3])
 def test_never_more_than_the_limit_at_once(limit):
-    turns = Turns(limit)
+    turns = CopyLimiter(limit)
     inside, most = [], []
 
     def body():
@@ -55,7 +45,7 @@ def test_never_more_than_the_limit_at_once(limit):
 
 
 def test_first_come_first_served():
-    turns = Turns(1)
+    turns = CopyLimiter(1)
     order = []
 
     def body(number):
@@ -76,7 +66,7 @@ def test_first_come_first_served():
 
 
 def test_newcomer_does_not_overtake_who_waits():
-    turns = Turns(1)
+    turns = CopyLimiter(1)
     order = []
 
     def body():
@@ -96,7 +86,7 @@ def test_newcomer_does_not_overtake_who_waits():
 
 @pytest.mark.parametrize('kind', [ValueError, KeyboardInterrupt, SystemExit])
 def test_error_gives_the_turn_up(kind):
-    turns = Turns(1)
+    turns = CopyLimiter(1)
 
     with pytest.raises(kind), turns.taken():
         raise kind
@@ -105,7 +95,7 @@ def test_error_gives_the_turn_up(kind):
 
 
 def test_interrupted_waiter_gives_its_place_up():
-    turns = Turns(1)
+    turns = CopyLimiter(1)
     done = threading.Event()
     main = threading.main_thread().ident
 
@@ -131,9 +121,9 @@ def test_interrupted_waiter_gives_its_place_up():
 KILL = """
     import eventlet
     eventlet.monkey_patch()
-    from cinder_cow.transfer.limiter import Turns
+    from cinder_cow.transfer.limiter import CopyLimiter
 
-    turns, order = Turns(1), []
+    turns, order = CopyLimiter(1), []
 
     def body(name):
         with turns.taken():

@@ -1,14 +1,4 @@
-# Licensed under the Apache License, Version 2.0 (the "License"); you may
-# not use this file except in compliance with the License. You may obtain
-# a copy of the License at
-#
-#      http://www.apache.org/licenses/LICENSE-2.0
-#
-# Unless required by applicable law or agreed to in writing, software
-# distributed under the License is distributed on an "AS IS" BASIS, WITHOUT
-# WARRANTIES OR CONDITIONS OF ANY KIND, either express or implied. See the
-# License for the specific language governing permissions and limitations
-# under the License.
+# SPDX-License-Identifier: Apache-2.0
 """With cursive and cryptography themselves; only the certificate is handed
 over here, where Cinder has it from the key manager.
 """
@@ -18,22 +8,16 @@ import datetime
 
 from cryptography import x509
 from cryptography.hazmat.primitives import hashes
-from cryptography.hazmat.primitives.asymmetric import ec
-from cryptography.hazmat.primitives.asymmetric import padding
-from cryptography.hazmat.primitives.asymmetric import rsa
+from cryptography.hazmat.primitives.asymmetric import ec, padding, rsa
 from cursive import exception as cursive_errors
 from cursive import signature_utils
 import pytest
 
 from cinder_cow import errors
-from cinder_cow.model import ImageInfo
-from cinder_cow.model import Stream
-from cinder_cow.model import Target
+from cinder_cow.model import ImageInfo, Stream, Target
 from cinder_cow.transfer import signatures
-from tests.fakes.source import MemorySource
-from tests.fakes.source import crew
-from tests.fakes.work import nothing
-from tests.fakes.work import run
+from tests.fakes.source import MemorySource, thread_pool
+from tests.fakes.work import nothing, run
 
 CONTENT = b'D0D-' * 30_000
 WRONG = CONTENT[:-1] + b'?'
@@ -175,7 +159,7 @@ def test_one_wrong_byte_leaves_no_volume(asked, backend, kind):
     with pytest.raises(errors.SignatureInvalid, match='InvalidSignature'):
         copy(backend, WRONG, kind=kind)
     assert backend.volumes == {}
-    assert crew() == []
+    assert thread_pool() == []
 
 
 def test_signature_of_another_leaves_no_volume(asked, backend):

@@ -1,14 +1,4 @@
-# Licensed under the Apache License, Version 2.0 (the "License"); you may
-# not use this file except in compliance with the License. You may obtain
-# a copy of the License at
-#
-#      http://www.apache.org/licenses/LICENSE-2.0
-#
-# Unless required by applicable law or agreed to in writing, software
-# distributed under the License is distributed on an "AS IS" BASIS, WITHOUT
-# WARRANTIES OR CONDITIONS OF ANY KIND, either express or implied. See the
-# License for the specific language governing permissions and limitations
-# under the License.
+# SPDX-License-Identifier: Apache-2.0
 import dataclasses
 import hashlib
 import struct
@@ -16,9 +6,8 @@ import struct
 import pytest
 
 from cinder_cow import errors
-from cinder_cow.model import ImageInfo
-from cinder_cow.model import Verification
-from cinder_cow.transfer.verification import Checks
+from cinder_cow.model import ImageInfo, Verification
+from cinder_cow.transfer.verification import ContentChecks
 
 CONTENT = b'D0D-' * 1000
 IMAGE = ImageInfo('i-1', 'active', 'raw', 'bare', len(CONTENT))
@@ -100,7 +89,7 @@ DISKS = {
 
 def checks(require_hash=False, hashed=True, verifier=None, **changes):
     image = dataclasses.replace(IMAGE, **changes)
-    return Checks(image, 'memory', verifier, hashed, require_hash)
+    return ContentChecks(image, 'memory', verifier, hashed, require_hash)
 
 
 def concluded(held, content=CONTENT):
