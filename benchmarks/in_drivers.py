@@ -42,8 +42,8 @@ def main(
     near = stack.clusters[0]
     drivers = [Driver(name, image_id, near.fsid) for name in in_driver.CLASSES]
     bare = Librbd(str(near.conf), image_id)
-    for maker in (*drivers, bare):
-        maker.one()  # opens the connections
+    for base_builder in (*drivers, bare):
+        base_builder.one()  # opens the connections
     return {
         'alone': in_turns(
             rounds,

@@ -69,7 +69,7 @@ class CowRBDDriver(rbd.RBDDriver):
         super().check_for_setup_error()
         try:
             backend = self._backend()
-            self._filler()
+            self._image_copier()
             finding, examples = glance_selftest.glance_check()
             records.check_result(finding)
             for finding in [*backend.selftest(examples), qemu_img.check()]:
@@ -152,22 +152,24 @@ class CowRBDDriver(rbd.RBDDriver):
         self._backend().clone(image_info, volume_name)
 
     def _work(self, volume, image, request, finish=lambda _verified: None):
-        backend, filler = self._backend(), self._filler()
+        backend, image_copier = self._backend(), self._image_copier()
         return execute.CreateRequest(
             image,
             image_info.target(volume),
             backend,
             finish,
-            filler,
+            image_copier,
             request,
-            wiring.bases(self.configuration, backend, filler),
+            wiring.bases(self.configuration, backend, image_copier),
         )
 
     def _backend(self) -> ImageBackend:
         return backends.load(self.configuration.cow_backend, self._settings())
 
-    def _filler(self) -> ImageCopier:
-        return wiring.filler(self.configuration, self._settings(), self._turns)
+    def _image_copier(self) -> ImageCopier:
+        return wiring.image_copier(
+            self.configuration, self._settings(), self._turns
+        )
 
     def _settings(self):
         # Cinder may have failed over to another cluster.

@@ -52,7 +52,7 @@ class CreateRequest:
     #: image itself. When it raises, a new volume is removed and the error
     #: goes on.
     finish: Callable[[bool | None], None]
-    filler: ImageCopier
+    image_copier: ImageCopier
     request: CopyRequest
     #: None where the backend keeps no base images.
     bases: BaseImages | None = None
@@ -150,8 +150,11 @@ def _stream(plan: Stream, work: CreateRequest) -> Result:
         plan.size_bytes,
         is_zero=True,
     )
-    with _made_or_removed(work.backend, name), work.filler.turn(work.request):
-        filled = work.filler.fill(work.image, work.request, destination)
+    with (
+        _made_or_removed(work.backend, name),
+        work.image_copier.slot(work.request),
+    ):
+        filled = work.image_copier.copy(work.image, work.request, destination)
         work.finish(filled.signature_verified)
     return _streamed(work, filled, plan.refusals)
 
@@ -174,8 +177,8 @@ def overwrite(work: CreateRequest) -> Result:
         target.size_bytes,
         is_zero=False,
     )
-    with work.filler.turn(work.request):
-        filled = work.filler.fill(image, work.request, destination)
+    with work.image_copier.slot(work.request):
+        filled = work.image_copier.copy(image, work.request, destination)
     work.finish(filled.signature_verified)
     return _streamed(work, filled, ())
 

@@ -14,7 +14,7 @@ from cinder_cow.transfer.copier import ImageCopier
 from cinder_cow.transfer.limiter import CopyLimiter
 
 
-def filler(
+def image_copier(
     configuration: Any, settings: backends.BackendSettings, turns: CopyLimiter
 ) -> ImageCopier:
     """What fills volumes with bytes.
@@ -38,10 +38,12 @@ def bases(
     store = backend.bases()
     if store is None:
         return None
-    maker = BaseBuilder(
+    base_builder = BaseBuilder(
         image_info.build_settings(configuration),
         store,
         made_by,
         Converter(image_info.convert_limits(configuration)),
     )
-    return BaseImages(image_info.base_settings(configuration), store, maker)
+    return BaseImages(
+        image_info.base_settings(configuration), store, base_builder
+    )

@@ -175,7 +175,7 @@ class BaseStore(abc.ABC):
         """
 
     @abc.abstractmethod
-    def borrow(self, image: ImageInfo, name: str) -> bool:
+    def clone_to_scratch(self, image: ImageInfo, name: str) -> bool:
         """Make a scratch out of the image's own blocks, near-instantly.
 
         Only from a location in this very cluster that is trusted; whatever
@@ -193,19 +193,19 @@ class BaseStore(abc.ABC):
         """How QEMU opens a base or scratch."""
 
     @abc.abstractmethod
-    def note(self, name: str) -> BuildRecord | None:
+    def build_record(self, name: str) -> BuildRecord | None:
         """What is noted under that name."""
 
     @abc.abstractmethod
-    def set_note(self, name: str, note: BuildRecord | None) -> None:
+    def set_build_record(self, name: str, note: BuildRecord | None) -> None:
         """Write it down in place of what was there; None: strike it out."""
 
     @abc.abstractmethod
-    def notes(self) -> dict[str, BuildRecord]:
+    def build_records(self) -> dict[str, BuildRecord]:
         """All of them."""
 
     @abc.abstractmethod
-    def kept(self) -> list[StoredBase]:
+    def stored_bases(self) -> list[StoredBase]:
         """All finished bases that are not retired."""
 
     @abc.abstractmethod

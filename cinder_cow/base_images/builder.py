@@ -58,15 +58,15 @@ class BaseBuilder:
         self,
         settings: BuildSettings,
         store: BaseStore,
-        filler: ImageCopier,
+        image_copier: ImageCopier,
         converter: Converter,
     ) -> None:
         self._settings = settings
         self._store = store
-        self._filler = filler
+        self._image_copier = image_copier
         self._converter = converter
 
-    def make(
+    def build(
         self,
         name: str,
         image: ImageInfo,
@@ -82,7 +82,10 @@ class BaseBuilder:
         started = time.monotonic()
         # However long the turn takes: this process is alive.
         lease.keep(float('inf'))
-        with self._filler.turn(request), self._undone_on_failure(name, lease):
+        with (
+            self._image_copier.slot(request),
+            self._undone_on_failure(name, lease),
+        ):
             self._clear(name)
             lease.keep(self._settings.stall_seconds)
             if rules.is_the_disk(image):
@@ -107,7 +110,7 @@ class BaseBuilder:
             if request.report is not None:
                 request.report(progress)
 
-        return self._filler.fill(
+        return self._image_copier.copy(
             image, dataclasses.replace(request, report=report), into
         )
 
@@ -122,7 +125,7 @@ class BaseBuilder:
         scratch, filled = base_names.scratch_name(name), None
         # QEMU opens nothing that it may only read; and Glance's image cannot
         # be deleted meanwhile.
-        if not self._store.borrow(image, scratch):
+        if not self._store.clone_to_scratch(image, scratch):
             into = self._new(scratch, image.size_bytes)
             filled = self._fill(image, request, into, lease)
         lease.keep(self._settings.convert_seconds)

@@ -59,10 +59,13 @@ class BaseImages:
     """Of one backend. Used by several threads."""
 
     def __init__(
-        self, settings: BaseSettings, store: BaseStore, maker: BaseBuilder
+        self,
+        settings: BaseSettings,
+        store: BaseStore,
+        base_builder: BaseBuilder,
     ) -> None:
         self.settings = settings
-        self._maker = maker
+        self._base_builder = base_builder
         self.store = store
 
     def name(self, image: ImageInfo) -> str:
@@ -86,7 +89,7 @@ class BaseImages:
         :raises BuildFailed: when it was tried elsewhere meanwhile, in vain.
         :raises CowError: what its building here failed with.
         """
-        failures = _failures(self.store.note(self.name(image)))
+        failures = _failures(self.store.build_record(self.name(image)))
 
         def look() -> Ensured | None:
             return self._look(image, request, volume_bytes, failures)
@@ -124,12 +127,12 @@ class BaseImages:
             base = self.find(image)
             if base is not None:
                 return Ensured(base, built=False)
-            note = self.store.note(name)
+            note = self.store.build_record(name)
             _raise_if_hopeless(image, note, failures)
             if self.store.find(name) is not None:
                 self.store.retire(name)  # it does not suffice
             with self._noted(name, _failures(note)):
-                base = self._maker.make(
+                base = self._base_builder.build(
                     name, image, request, volume_bytes, lease
                 )
         return Ensured(base, built=True)
@@ -148,16 +151,18 @@ class BaseImages:
         It stands before anything is made, so that a sweep finds what a
         builder has left that died.
         """
-        self.store.set_note(name, BuildRecord(failures, written=time.time()))
+        self.store.set_build_record(
+            name, BuildRecord(failures, written=time.time())
+        )
         try:
             yield
         except errors.ImageTooBig:  # for this volume, not for the others
-            self.store.set_note(name, None)
+            self.store.set_build_record(name, None)
             raise
         except errors.CowError as exc:
-            self.store.set_note(name, _note(exc, failures + 1))
+            self.store.set_build_record(name, _note(exc, failures + 1))
             raise
-        self.store.set_note(name, None)
+        self.store.set_build_record(name, None)
 
 
 def facts(

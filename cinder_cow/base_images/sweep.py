@@ -41,7 +41,7 @@ NOTE_SECONDS = 3600
 
 
 @dataclass(frozen=True, slots=True)
-class Gone:
+class EvictedBase:
     """A base that went, and why."""
 
     name: str
@@ -63,9 +63,9 @@ class SweepResult:
     """What a sweep did, or would do."""
 
     #: Had no children: their bytes are free.
-    evicted: tuple[Gone, ...] = ()
+    evicted: tuple[EvictedBase, ...] = ()
     #: Have children: freed by a later sweep, when the last is gone.
-    retired: tuple[Gone, ...] = ()
+    retired: tuple[EvictedBase, ...] = ()
     #: What the evicted took, before replication; 0 where their removal
     #: failed: it is tried again by the next sweep.
     freed_bytes: int = 0
@@ -116,8 +116,8 @@ class _Sweeping:
     def __init__(
         self, store: BaseStore, now: Callable[[], float], dry_run: bool
     ) -> None:
-        self.evicted: list[Gone] = []
-        self.retired: list[Gone] = []
+        self.evicted: list[EvictedBase] = []
+        self.retired: list[EvictedBase] = []
         self.freed_bytes = 0
         self.abandoned_builds: list[str] = []
         self.purged: list[str] = []
@@ -137,7 +137,7 @@ class _Sweeping:
         """Remove what dead builders left, and notes that nobody needs."""
         names: list[str] = []
         with self._continue_on_error('look for builds that died'):
-            names += sorted(self._store.notes())
+            names += sorted(self._store.build_records())
         for name in names:
             with (
                 self._continue_on_error(f'look after the build of {name}'),
@@ -152,7 +152,7 @@ class _Sweeping:
         deleted_images: Callable[[Iterable[str]], set[str]],
     ) -> None:
         """Let the bases go that have to, and can."""
-        kept = self._store.kept()
+        kept = self._store.stored_bases()
         deleted = self._deleted(kept, deleted_images)
         now = self._now()
         chooser = EvictionOrder(kept, limits, now, deleted)
@@ -170,7 +170,7 @@ class _Sweeping:
             self.freed_bytes = _bytes(self.evicted)
 
     def _clean_up_abandoned_build(self, name: str, lease: Lease) -> None:
-        note = self._store.note(name)
+        note = self._store.build_record(name)
         if note is None:  # it was finished meanwhile
             return
         if not self._dry_run:
@@ -179,7 +179,7 @@ class _Sweeping:
                 self._store.discard(name)
             self._store.discard(base_names.scratch_name(name))
             if not note.failures or self._is_old(note):
-                self._store.set_note(name, None)
+                self._store.set_build_record(name, None)
         if not note.failures:
             LOG.info(
                 '%sremoved what a builder left that died: base=%s',
@@ -254,9 +254,9 @@ def _leased(store: BaseStore, name: str) -> Iterator[Lease | None]:
         yield lease
 
 
-def _gone(candidate: Candidate, now: float) -> Gone:
+def _gone(candidate: Candidate, now: float) -> EvictedBase:
     kept = candidate.kept
-    return Gone(
+    return EvictedBase(
         kept.name,
         tuple(sorted(images_of(kept))),
         candidate.reason,
@@ -265,5 +265,5 @@ def _gone(candidate: Candidate, now: float) -> Gone:
     )
 
 
-def _bytes(gone: Iterable[Gone]) -> int:
+def _bytes(gone: Iterable[EvictedBase]) -> int:
     return sum(each.stored_bytes for each in gone)

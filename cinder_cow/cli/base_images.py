@@ -63,7 +63,7 @@ class List(_OfBackend, lister.Lister):
         self, args: argparse.Namespace
     ) -> tuple[tuple[str, ...], Iterable[tuple[Any, ...]]]:
         store = store_of(self.section(args))
-        kept = sorted(store.kept(), key=lambda each: each.last_used)
+        kept = sorted(store.stored_bases(), key=lambda each: each.last_used)
         return COLUMNS, [_row(store, each) for each in kept]
 
 
@@ -187,10 +187,10 @@ def store_of(section: Section) -> BaseStore:
 
 
 def _found(store: BaseStore, name: str) -> StoredBase:
-    for kept in store.kept():
+    for kept in store.stored_bases():
         if kept.name == name:
             return kept
-    note = store.note(name)
+    note = store.build_record(name)
     why = (
         f' Its last build failed: {note.cause}.' if note and note.kind else ''
     )

@@ -1,7 +1,7 @@
 # SPDX-License-Identifier: Apache-2.0
 """Fills a volume with an image's bytes: source, engine, checks, again.
 
-A volume that :meth:`ImageCopier.fill` returned from holds the image, and what
+A volume that :meth:`ImageCopier.copy` returned from holds the image, and what
 was to be verified is. After an error it holds anything.
 """
 
@@ -85,14 +85,14 @@ class ImageCopier:
         self._turns = turns
 
     @contextlib.contextmanager
-    def turn(self, request: CopyRequest) -> Iterator[None]:
+    def slot(self, request: CopyRequest) -> Iterator[None]:
         """Waits for the turn to copy; only so many have one at once."""
-        with self._turns.taken():
+        with self._turns.slot():
             if request.begun is not None:
                 request.begun()
             yield
 
-    def fill(
+    def copy(
         self, image: ImageInfo, request: CopyRequest, destination: Destination
     ) -> CopyResult:
         """Copies the image into the destination. Called within a turn.
@@ -110,10 +110,12 @@ class ImageCopier:
             before_sleep=_tell_retry,
             reraise=True,
         )
-        filled: CopyResult = tries(self._fill, image, request, destination)
+        filled: CopyResult = tries(
+            self._copy_once, image, request, destination
+        )
         return filled
 
-    def _fill(
+    def _copy_once(
         self, image: ImageInfo, request: CopyRequest, destination: Destination
     ) -> CopyResult:
         with self._reading(image, request) as reading:

@@ -20,7 +20,7 @@ class CopyLimiter:
         self._lock = threading.Lock()
 
     @contextlib.contextmanager
-    def taken(self) -> Iterator[None]:
+    def slot(self) -> Iterator[None]:
         """Waits for a turn, and gives it up at the end."""
         self._take()
         try:

@@ -84,7 +84,7 @@ class BaseBuilder:
     def __init__(self, settings, path, **more):
         self.backend = RbdBackend(settings)
         self.source = FileSource(path, settings)
-        self.filler = copier.ImageCopier(
+        self.image_copier = copier.ImageCopier(
             copier.CopySettings(), [self.source], CopyLimiter(4)
         )
         self.store = self.backend.bases()
@@ -93,11 +93,14 @@ class BaseBuilder:
                 seconds=300, cpu_seconds=300, address_space_bytes=4 * 2**30
             )
         )
-        maker = builder.BaseBuilder(
-            builder.BuildSettings(), self.store, self.filler, self.converter
+        base_builder = builder.BaseBuilder(
+            builder.BuildSettings(),
+            self.store,
+            self.image_copier,
+            self.converter,
         )
         self.bases = ensure.BaseImages(
-            ensure.BaseSettings(**more), self.store, maker
+            ensure.BaseSettings(**more), self.store, base_builder
         )
 
     def make(self, image, name, size_bytes):
@@ -107,7 +110,7 @@ class BaseBuilder:
             Target(name, name, size_bytes),
             self.backend,
             lambda _verified: None,
-            self.filler,
+            self.image_copier,
             copier.CopyRequest(glance=None),
             self.bases,
         )
@@ -142,44 +145,58 @@ def after(target, method, times=1):
     setattr(target, method, call)
 
 
-def in_the_fill(maker):
-    create = maker.store.create
+def in_the_fill(base_builder):
+    create = base_builder.store.create
 
     def create_and_die(name, size_bytes):
         writer = create(name, size_bytes)
         after(writer, 'start_write', times=3)
         return writer
 
-    maker.store.create = create_and_die
+    base_builder.store.create = create_and_die
 
 
-def in_the_conversion(maker):
-    wrapped = maker.converter.convert
+def in_the_conversion(base_builder):
+    wrapped = base_builder.converter.convert
 
     def convert_and_die(*args):
         threading.Timer(0.4, die).start()
         return wrapped(*args)
 
-    maker.converter.convert = convert_and_die
+    base_builder.converter.convert = convert_and_die
 
 
 #: Where a builder is killed. The scratch is made first, then the base.
 KILLS = {
-    'with the lease': lambda maker: after(maker.store, 'lease'),
-    'with the note': lambda maker: after(maker.store, 'set_note'),
-    'with an empty scratch': lambda maker: after(maker.store, 'create'),
+    'with the lease': lambda base_builder: after(base_builder.store, 'lease'),
+    'with the note': lambda base_builder: after(
+        base_builder.store, 'set_build_record'
+    ),
+    'with an empty scratch': lambda base_builder: after(
+        base_builder.store, 'create'
+    ),
     'in the fill': in_the_fill,
-    'with a full scratch': lambda maker: after(maker.filler, 'fill'),
-    'with an empty base': lambda maker: after(maker.store, 'create', 2),
+    'with a full scratch': lambda base_builder: after(
+        base_builder.image_copier, 'copy'
+    ),
+    'with an empty base': lambda base_builder: after(
+        base_builder.store, 'create', 2
+    ),
     'in the conversion': in_the_conversion,
-    'with a full base': lambda maker: after(maker.converter, 'convert'),
-    'before the commit': lambda maker: before(maker.store, 'commit'),
-    'after the commit': lambda maker: after(maker.store, 'commit'),
+    'with a full base': lambda base_builder: after(
+        base_builder.converter, 'convert'
+    ),
+    'before the commit': lambda base_builder: before(
+        base_builder.store, 'commit'
+    ),
+    'after the commit': lambda base_builder: after(
+        base_builder.store, 'commit'
+    ),
 }
 
 
 def main(job):
-    maker = BaseBuilder(
+    base_builder = BaseBuilder(
         backends.BackendSettings(
             'ceph', job.conf, 'cinder', 'volumes', 4 * MIB
         ),
@@ -188,12 +205,12 @@ def main(job):
     )
     image = ImageInfo(**{**job.image, 'locations': ()})
     if job.kill:
-        KILLS[job.kill](maker)
+        KILLS[job.kill](base_builder)
     made = [None] * len(job.volumes)
 
     def make(number, name):
         try:
-            result = maker.make(image, name, job.size_bytes)
+            result = base_builder.build(image, name, job.size_bytes)
             made[number] = [result.method.value, None]
         except errors.CowError as exc:
             made[number] = [None, f'{type(exc).__name__}: {exc}']

@@ -86,7 +86,7 @@ def test_without_its_snapshot_it_is_no_base(either_lab, store, name):
     filled(store, name)
 
     assert store.find(name) is None
-    assert store.kept() == []
+    assert store.stored_bases() == []
     assert not store.has_children(name)
     store.retire(name)
     assert either_lab.names() == [name]
@@ -142,7 +142,7 @@ def test_a_damaged_story_is_said(store, either_lab, name):
 
     with pytest.raises(errors.StorageError, match='rbd rename volumes/cow-'):
         store.find(name)
-    assert store.kept() == []
+    assert store.stored_bases() == []
 
 
 def test_what_a_later_version_tells_more_is_borne(store, either_lab, name):
@@ -254,7 +254,7 @@ def test_lies_in_a_pool_of_its_own(lab, name):
     assert lab.names('gold') == [name]
     assert lab.names() == ['volume-1']
     assert store.has_children(name)
-    (kept,) = store.kept()
+    (kept,) = store.stored_bases()
     assert kept.image_ids == {'image-1', 'image-2'}
 
 
@@ -331,7 +331,7 @@ def test_kept_tells_what_a_sweep_asks_for(store, name):
     store.used(base, 'image-1')
     store.used(base, 'image-2')
 
-    (kept,) = store.kept()
+    (kept,) = store.stored_bases()
     assert (kept.name, kept.info) == (name, base.info)
     assert kept.image_ids == {'image-1', 'image-2'}
     assert before - 1 <= kept.last_used <= time.time() + 1
@@ -340,7 +340,7 @@ def test_kept_tells_what_a_sweep_asks_for(store, name):
 def test_unused_it_was_last_used_when_it_was_made(store, name):
     built(store, name)
 
-    (kept,) = store.kept()
+    (kept,) = store.stored_bases()
     assert kept.last_used == STORY.created
     assert kept.image_ids == {'image-1'}
 
@@ -356,7 +356,7 @@ def test_use_is_written_down_now_and_then(either_lab, store, name):
 
     store.used(base, 'image-2')
 
-    (kept,) = store.kept()
+    (kept,) = store.stored_bases()
     assert kept.last_used == 7
 
 
@@ -396,7 +396,7 @@ def test_image_here_is_borrowed(either_lab, store):
 
     def borrowed(*urls):
         given = dataclasses.replace(image, locations=urls)
-        return store.borrow(given, 'cow-scratch-1')
+        return store.clone_to_scratch(given, 'cow-scratch-1')
 
     assert not borrowed(*bad)
     assert not borrowed()
@@ -411,7 +411,9 @@ def test_image_here_is_borrowed(either_lab, store):
 
 
 def test_borrowed_image_is_read(either_lab, store):
-    store.borrow(either_lab.image(CONTENT + b'tail'), 'cow-scratch-1')
+    store.clone_to_scratch(
+        either_lab.image(CONTENT + b'tail'), 'cow-scratch-1'
+    )
 
     with store.read('cow-scratch-1') as content:
         assert content.size_bytes == len(CONTENT) + 4
@@ -446,23 +448,23 @@ def qemu_reads(device):
 def test_borrowing_copies_nothing_and_leaves_nothing(either_lab, store):
     image = either_lab.image(CONTENT)
 
-    assert store.borrow(image, 'cow-scratch-1')
+    assert store.clone_to_scratch(image, 'cow-scratch-1')
     assert either_lab.data_objects() == []
     with pytest.raises(errors.VolumeExists):
-        store.borrow(image, 'cow-scratch-1')
+        store.clone_to_scratch(image, 'cow-scratch-1')
     store.discard('cow-scratch-1')
-    assert store.borrow(image, 'cow-scratch-1')
+    assert store.clone_to_scratch(image, 'cow-scratch-1')
     store.discard('cow-scratch-1')
     either_lab.remove(image.image_id, 'images')
     with pytest.raises(errors.StorageError):  # it was there a moment ago
-        store.borrow(image, 'cow-scratch-1')
-    assert not store.borrow(image, 'cow-scratch-1')
+        store.clone_to_scratch(image, 'cow-scratch-1')
+    assert not store.clone_to_scratch(image, 'cow-scratch-1')
     assert either_lab.leftovers() == []
 
 
 def test_qemu_opens_it(either_lab, store, name):
     filled(store, name)
-    store.borrow(either_lab.image(CONTENT * 2), 'cow-scratch-1')
+    store.clone_to_scratch(either_lab.image(CONTENT * 2), 'cow-scratch-1')
 
     device = store.block_device(name)
 
@@ -492,23 +494,28 @@ def test_qemu_opens_it_where_the_cluster_has_another_name(lab, name):
 
 def test_notes_are_for_all_to_read(either_lab, store):
     other = either_lab.backend().bases()
-    assert store.note('a') is None
-    assert store.notes() == {}
+    assert store.build_record('a') is None
+    assert store.build_records() == {}
 
-    store.set_note('a', BuildRecord(1, 'SourceError', 'no way', True, 5.0))
-    store.set_note('b', BuildRecord())
-    assert other.note('a') == BuildRecord(
+    store.set_build_record(
+        'a', BuildRecord(1, 'SourceError', 'no way', True, 5.0)
+    )
+    store.set_build_record('b', BuildRecord())
+    assert other.build_record('a') == BuildRecord(
         1, 'SourceError', 'no way', True, 5.0
     )
-    assert other.notes() == {'a': other.note('a'), 'b': BuildRecord()}
+    assert other.build_records() == {
+        'a': other.build_record('a'),
+        'b': BuildRecord(),
+    }
 
-    other.set_note('a', BuildRecord(2))
-    assert store.note('a') == BuildRecord(2)
-    store.set_note('a', None)
-    store.set_note('a', None)
-    assert store.note('a') is None
-    store.set_note('b', None)
-    store.set_note('b', None)
+    other.set_build_record('a', BuildRecord(2))
+    assert store.build_record('a') == BuildRecord(2)
+    store.set_build_record('a', None)
+    store.set_build_record('a', None)
+    assert store.build_record('a') is None
+    store.set_build_record('b', None)
+    store.set_build_record('b', None)
     assert either_lab.leftovers() == []
 
 
@@ -516,20 +523,20 @@ def test_more_notes_than_are_read_at_once(lab, monkeypatch):
     monkeypatch.setattr(build_records, 'PAGE', 2)
     store = lab.backend().bases()
     for number in range(5):
-        store.set_note(str(number), BuildRecord(number))
+        store.set_build_record(str(number), BuildRecord(number))
 
-    assert store.notes() == {str(n): BuildRecord(n) for n in range(5)}
+    assert store.build_records() == {str(n): BuildRecord(n) for n in range(5)}
 
 
 def test_a_note_that_came_meanwhile_keeps_the_object(lab):
     store = lab.backend().bases()
-    store.set_note('a', BuildRecord(1))
+    store.set_build_record('a', BuildRecord(1))
     with lab.rados.open_ioctx('volumes') as ioctx:
         build_records._page(ioctx, '', 1)
-        store.set_note('b', BuildRecord(2))
+        store.set_build_record('b', BuildRecord(2))
         build_records._remove_unless_changed(ioctx)
 
-    assert store.notes() == {'a': BuildRecord(1), 'b': BuildRecord(2)}
+    assert store.build_records() == {'a': BuildRecord(1), 'b': BuildRecord(2)}
 
 
 def test_a_damaged_note_is_none(lab, caplog):
@@ -541,8 +548,8 @@ def test_a_damaged_note_is_none(lab, caplog):
         ioctx.set_omap(operation, ('a',), (b'7',))
         ioctx.operate_write_op(operation, build_records.OBJECT)
 
-    assert store.note('a') is None
-    assert store.notes() == {}
+    assert store.build_record('a') is None
+    assert store.build_records() == {}
     assert 'damaged' in caplog.text
 
 
@@ -560,7 +567,7 @@ def test_retired_it_goes_with_its_last_clone(either_lab, store, name):
     store.retire(name)
 
     assert store.find(name) is None
-    assert store.kept() == []
+    assert store.stored_bases() == []
     assert not store.has_children(name)
     assert store.purge() == []
     either_lab.remove('volume-0')

@@ -78,7 +78,7 @@ def job(lab, packed, *volumes, **more):
     )
 
 
-def maker(lab, packed, **settings):
+def base_builder(lab, packed, **settings):
     return builder.BaseBuilder(lab.settings(), packed.file, **settings)
 
 
@@ -111,7 +111,7 @@ def test_first_volume_builds_and_the_next_is_a_clone(
     either_lab, tmp_path, disk_format
 ):
     packed = Packed(tmp_path, disk_format)
-    made = maker(either_lab, packed)
+    made = base_builder(either_lab, packed)
 
     first = made.make(packed.image, 'volume-1', SIZE)
     second = made.make(packed.image, 'volume-2', SIZE)
@@ -127,14 +127,14 @@ def test_first_volume_builds_and_the_next_is_a_clone(
 
 def test_images_of_equal_content_share_a_base(lab, tmp_path):
     packed = Packed(tmp_path)
-    made = maker(lab, packed)
+    made = base_builder(lab, packed)
     made.make(packed.image, 'volume-1', SIZE)
     twin = replace(packed.image, image_id=str(uuid.uuid4()))
 
     result = made.make(twin, 'volume-2', SIZE)
 
     assert result.method is Method.CLONE_BASE
-    (kept,) = made.store.kept()
+    (kept,) = made.store.stored_bases()
     assert kept.image_ids == {packed.image.image_id, twin.image_id}
     assert kept.info.image_id == packed.image.image_id
     assert 32 * MIB <= kept.info.stored_bytes <= 64 * MIB
@@ -149,7 +149,7 @@ def test_image_in_this_cluster_is_converted_where_it_lies(
     image = replace(
         packed.image, image_id=stored.image_id, locations=stored.locations
     )
-    made = maker(either_lab, packed)
+    made = base_builder(either_lab, packed)
 
     result = made.make(image, 'volume-1', SIZE)
 
@@ -208,7 +208,7 @@ def test_killed_builder_is_followed_by_one_who_waited(lab, tmp_path):
         assert packed.is_in(lab, f'volume-{number}-b')
     # The builder that had committed did not get to strike out its note, nor
     # to give up its lease.
-    assert len(lab.backend().bases().notes()) == 1
+    assert len(lab.backend().bases().build_records()) == 1
     swept(lab)
     evict_all(lab)
 
@@ -229,7 +229,7 @@ def test_failed_build_leaves_nothing_and_its_waiters_are_told(lab, tmp_path):
     assert [method for method, _error in made] == [None] * 4
     assert all('sha512' in error for _method, error in made)
     assert lab.names() == []
-    (note,) = lab.backend().bases().notes().values()
+    (note,) = lab.backend().bases().build_records().values()
     assert note.kind == 'SourceDamaged'
     swept(lab)
     assert lab.leftovers() == []

@@ -210,7 +210,7 @@ class MemoryBases(base_store.BaseStore):
                 )
             self.things.pop(name, None)
 
-    def borrow(self, image, name):
+    def clone_to_scratch(self, image, name):
         self.maybe_fail('borrow', name)
         for ref, content in self.backend.images.items():
             url = f'rbd://{ref.fsid}/{ref.pool}/{ref.image}/{ref.snapshot}'
@@ -229,23 +229,23 @@ class MemoryBases(base_store.BaseStore):
         options = {'driver': 'memory', 'image': name}
         return base_store.BlockDevice(options, {})
 
-    def note(self, name):
+    def build_record(self, name):
         self.maybe_fail('note', name)
         return self.written_notes.get(name)
 
-    def set_note(self, name, note):
+    def set_build_record(self, name, note):
         self.maybe_fail('set_note', name)
         with self.guard:
             self.written_notes.pop(name, None)
             if note is not None:
                 self.written_notes[name] = note
 
-    def notes(self):
+    def build_records(self):
         self.maybe_fail('notes')
         with self.guard:
             return dict(self.written_notes)
 
-    def kept(self):
+    def stored_bases(self):
         self.maybe_fail('kept')
         with self.guard:
             return [

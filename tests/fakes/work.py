@@ -17,7 +17,7 @@ def work(image, target, backend, finish=nothing, sources=(), **settings):
         if name in settings
     }
     bases = settings.pop('bases', None)
-    filler = ImageCopier(
+    image_copier = ImageCopier(
         CopySettings(**settings), list(sources), CopyLimiter(1)
     )
     return execute.CreateRequest(
@@ -25,7 +25,7 @@ def work(image, target, backend, finish=nothing, sources=(), **settings):
         target,
         backend,
         finish,
-        filler,
+        image_copier,
         CopyRequest(**{'glance': None, **request}),
         bases,
     )

@@ -153,7 +153,7 @@ class RbdBases(BaseStore):
             _remove(pool, name)
 
     @native.in_thread
-    def borrow(self, image: ImageInfo, name: str) -> bool:
+    def clone_to_scratch(self, image: ImageInfo, name: str) -> bool:
         parent = self._located(image)
         if parent is None:
             return False
@@ -222,12 +222,12 @@ class RbdBases(BaseStore):
 
     @native.in_thread
     @begun_again_when_lost
-    def note(self, name: str) -> BuildRecord | None:
+    def build_record(self, name: str) -> BuildRecord | None:
         with self._images.opened(f'read the note on {name}') as pool:
             return build_records.read(pool.ioctx, name)
 
     @native.in_thread
-    def set_note(self, name: str, note: BuildRecord | None) -> None:
+    def set_build_record(self, name: str, note: BuildRecord | None) -> None:
         with self._images.opened(f'write the note on {name}') as pool:
             if note is None:
                 build_records.strike(pool.ioctx, name)
@@ -236,13 +236,13 @@ class RbdBases(BaseStore):
 
     @native.in_thread
     @begun_again_when_lost
-    def notes(self) -> dict[str, BuildRecord]:
+    def build_records(self) -> dict[str, BuildRecord]:
         with self._images.opened('read the notes on bases') as pool:
             return build_records.read_all(pool.ioctx)
 
     @native.in_thread
     @begun_again_when_lost
-    def kept(self) -> list[StoredBase]:
+    def stored_bases(self) -> list[StoredBase]:
         with self._images.opened(
             f'list the bases in {self._images.pool}'
         ) as pool:

@@ -93,14 +93,14 @@ def make(store, converter, image, source=None, room=ROOM, **settings):
         glance=None, verifier=settings.pop('verifier', None)
     )
     source = source or MemorySource(FILE)
-    filler = copier.ImageCopier(
+    image_copier = copier.ImageCopier(
         copier.CopySettings(retries=1), [source], CopyLimiter(1)
     )
-    maker = builder.BaseBuilder(
-        builder.BuildSettings(**settings), store, filler, converter
+    base_builder = builder.BaseBuilder(
+        builder.BuildSettings(**settings), store, image_copier, converter
     )
     with store.lease(NAME) as lease:
-        return maker.make(NAME, image, request, room, lease)
+        return base_builder.build(NAME, image, request, room, lease)
 
 
 def fails(error, store, *args, **kwargs):
@@ -339,12 +339,14 @@ def test_lease_is_kept_while_bytes_flow(store, converter, foreign):
     lease = store.lease(NAME)
     lease.keep = store.lease_kept.append
     settings = builder.BuildSettings(stall_seconds=7, convert_seconds=99)
-    filler = copier.ImageCopier(
+    image_copier = copier.ImageCopier(
         copier.CopySettings(), [MemorySource(FILE)], CopyLimiter(1)
     )
-    maker = builder.BaseBuilder(settings, store, filler, converter)
+    base_builder = builder.BaseBuilder(
+        settings, store, image_copier, converter
+    )
 
-    maker.make(NAME, foreign, copier.CopyRequest(None), ROOM, lease)
+    base_builder.build(NAME, foreign, copier.CopyRequest(None), ROOM, lease)
 
     assert store.lease_kept[0] == float('inf')  # while it waits for its turn
     assert set(store.lease_kept[1:-2]) == {7}  # while bytes flow

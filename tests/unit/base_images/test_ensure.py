@@ -1,6 +1,6 @@
 # SPDX-License-Identifier: Apache-2.0
 
-"""Found, waited for, or built once; with a store and a maker in memory."""
+"""Found, waited for, or built once; with a store and a builder in memory."""
 
 import dataclasses
 import threading
@@ -131,7 +131,7 @@ def while_another_builds(store, ours, qcow2, notes):
 
     def proceed():
         for note in told:
-            store.set_note(name, note)
+            store.set_build_record(name, note)
             break
         lease.release()
 
@@ -173,7 +173,7 @@ def test_who_waited_in_vain_is_told_the_cause(store, qcow2, note):
 
 def test_failures_of_yesterday_do_not_count(store, qcow2):
     ours = put_together(store)
-    store.set_note(
+    store.set_build_record(
         ours.name(qcow2),
         BuildRecord(7, 'ImageUnacceptable', 'bad', final=True),
     )

@@ -203,7 +203,7 @@ def test_glance_is_asked_once_for_all_images(store):
 def dead_build(store):
     """What a builder leaves that is killed."""
     name = 'cow-base-qcow2-sha512-cc'
-    store.set_note(name, BuildRecord(written=NOW - 5))
+    store.set_build_record(name, BuildRecord(written=NOW - 5))
     store.create(name, 10)
     store.create(base_names.scratch_name(name), 10)
     return name
@@ -214,7 +214,7 @@ def test_what_a_dead_builder_left_is_removed(store, dead_build):
 
     assert answer.abandoned_builds == (dead_build,)
     assert set(store.things) == {A, B}
-    assert not store.notes()
+    assert not store.build_records()
 
 
 def test_build_that_goes_on_is_left_alone(store, dead_build):
@@ -223,31 +223,31 @@ def test_build_that_goes_on_is_left_alone(store, dead_build):
 
     assert not answer.abandoned_builds
     assert len(store.things) == 4
-    assert dead_build in store.notes()
+    assert dead_build in store.build_records()
 
 
 def test_base_whose_builder_died_after_finishing_it_stays(store):
-    store.set_note(A, BuildRecord())
+    store.set_build_record(A, BuildRecord())
     store.create(base_names.scratch_name(A), 10)
 
     swept(store, EvictionLimits())
 
     assert set(store.things) == {A, B}
-    assert not store.notes()
+    assert not store.build_records()
 
 
 def test_failure_can_be_read_for_an_hour(store, dead_build):
     note = BuildRecord(1, 'StorageFull', 'full', written=NOW - NOTE_SECONDS)
-    store.set_note(dead_build, note)
+    store.set_build_record(dead_build, note)
     answer = swept(store, EvictionLimits())
-    assert store.notes() == {dead_build: note}
+    assert store.build_records() == {dead_build: note}
     assert not answer.abandoned_builds
     assert set(store.things) == {A, B}
 
     old = BuildRecord(1, 'StorageFull', 'full', written=NOW - NOTE_SECONDS - 1)
-    store.set_note(dead_build, old)
+    store.set_build_record(dead_build, old)
     swept(store, EvictionLimits())
-    assert not store.notes()
+    assert not store.build_records()
 
 
 def test_note_stays_when_its_build_cannot_be_removed(store, dead_build):
@@ -255,7 +255,7 @@ def test_note_stays_when_its_build_cannot_be_removed(store, dead_build):
 
     answer = swept(store)
 
-    assert dead_build in store.notes()
+    assert dead_build in store.build_records()
     assert names(answer.evicted) == [A, B]
     assert len(answer.failures) == 1
 

@@ -174,7 +174,9 @@ def test_show_tells_the_story(store, run):
 
 
 def test_show_of_none_tells_why_its_build_failed(store, run):
-    store.set_note('cow-base-x', BuildRecord(1, 'StorageFull', 'no room'))
+    store.set_build_record(
+        'cow-base-x', BuildRecord(1, 'StorageFull', 'no room')
+    )
 
     status, out, err = run('show', 'cow-base-x')
 
@@ -251,7 +253,7 @@ def test_sweep_is_given_other_limits(store, run):
 
 
 def test_sweep_shows_what_dead_builders_left(store, run):
-    store.set_note('cow-base-x', BuildRecord())
+    store.set_build_record('cow-base-x', BuildRecord())
 
     _status, out, _err = run('sweep', '--max-bytes', '9999999', '-f', 'csv')
 

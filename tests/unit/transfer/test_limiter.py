@@ -28,7 +28,7 @@ def test_never_more_than_the_limit_at_once(limit):
 
     def body():
         for _ in range(5):
-            with turns.taken():
+            with turns.slot():
                 inside.append(1)
                 most.append(len(inside))
                 time.sleep(0.001)
@@ -49,11 +49,11 @@ def test_first_come_first_served():
     order = []
 
     def body(number):
-        with turns.taken():
+        with turns.slot():
             order.append(number)
 
     threads = []
-    with turns.taken():
+    with turns.slot():
         for number in range(6):
             threads.append(threading.Thread(target=body, args=(number,)))
             threads[-1].start()
@@ -70,14 +70,14 @@ def test_newcomer_does_not_overtake_who_waits():
     order = []
 
     def body():
-        with turns.taken():
+        with turns.slot():
             order.append('waited')
 
-    with turns.taken():
+    with turns.slot():
         thread = threading.Thread(target=body)
         thread.start()
         waiting(turns, 1)
-    with turns.taken():
+    with turns.slot():
         order.append('came')
     thread.join(SECONDS)
 
@@ -88,9 +88,9 @@ def test_newcomer_does_not_overtake_who_waits():
 def test_error_gives_the_turn_up(kind):
     turns = CopyLimiter(1)
 
-    with pytest.raises(kind), turns.taken():
+    with pytest.raises(kind), turns.slot():
         raise kind
-    with turns.taken():
+    with turns.slot():
         assert not turns._free
 
 
@@ -100,19 +100,19 @@ def test_interrupted_waiter_gives_its_place_up():
     main = threading.main_thread().ident
 
     def hold():
-        with turns.taken():
+        with turns.slot():
             waiting(turns, 1)
             signal.pthread_kill(main, signal.SIGINT)
             done.wait(SECONDS)
 
     holder = threading.Thread(target=hold)
     holder.start()
-    with pytest.raises(KeyboardInterrupt), turns.taken():
+    with pytest.raises(KeyboardInterrupt), turns.slot():
         raise AssertionError('has a turn')
     assert not turns._waiting
     done.set()
     holder.join(SECONDS)
-    with turns.taken():
+    with turns.slot():
         assert not turns._free
 
 
@@ -126,7 +126,7 @@ KILL = """
     turns, order = CopyLimiter(1), []
 
     def body(name):
-        with turns.taken():
+        with turns.slot():
             order.append(name)
             eventlet.sleep(0.01)
 
@@ -142,7 +142,7 @@ KILLED_WHILE_IT_WAITS = """
     print(*order, turns._free, len(turns._waiting))
 """
 KILLED_WHEN_ITS_TURN_HAS_COME = """
-    with turns.taken():
+    with turns.slot():
         first, second = start('first', 'second')
     first.kill()
     second.wait()
