@@ -211,7 +211,7 @@ class MemoryBases(base_store.BaseStore):
             self.things.pop(name, None)
 
     def clone_to_scratch(self, image, name):
-        self.maybe_fail('borrow', name)
+        self.maybe_fail('clone_to_scratch', name)
         for ref, content in self.backend.images.items():
             url = f'rbd://{ref.fsid}/{ref.pool}/{ref.image}/{ref.snapshot}'
             if url in image.locations:
@@ -230,23 +230,23 @@ class MemoryBases(base_store.BaseStore):
         return base_store.BlockDevice(options, {})
 
     def build_record(self, name):
-        self.maybe_fail('note', name)
+        self.maybe_fail('build_record', name)
         return self.written_notes.get(name)
 
     def set_build_record(self, name, note):
-        self.maybe_fail('set_note', name)
+        self.maybe_fail('set_build_record', name)
         with self.guard:
             self.written_notes.pop(name, None)
             if note is not None:
                 self.written_notes[name] = note
 
     def build_records(self):
-        self.maybe_fail('notes')
+        self.maybe_fail('build_records')
         with self.guard:
             return dict(self.written_notes)
 
     def stored_bases(self):
-        self.maybe_fail('kept')
+        self.maybe_fail('stored_bases')
         with self.guard:
             return [
                 base_store.StoredBase(

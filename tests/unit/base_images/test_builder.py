@@ -143,7 +143,7 @@ def test_image_in_this_cluster_is_converted_where_it_lies(
     base = make(store, converter, in_place, source)
 
     assert source.opened == 0
-    assert ('borrow', SCRATCH) in store.calls
+    assert ('clone_to_scratch', SCRATCH) in store.calls
     assert inspected == [FILE]
     assert list(store.things) == [NAME]
     assert base.info.verification is Verification.ABSENT

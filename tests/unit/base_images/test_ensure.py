@@ -27,7 +27,7 @@ class BaseBuilder:
         self.made = 0
         self._tries = tries or (None,)
 
-    def make(self, name, image, request, volume_bytes, lease):
+    def build(self, name, image, request, volume_bytes, lease):
         act = self._tries[min(self.made, len(self._tries) - 1)]
         self.made += 1
         if isinstance(act, Exception):
@@ -154,7 +154,7 @@ def test_who_waited_for_one_failure_tries_itself(store, qcow2):
 
 
 @pytest.mark.parametrize(
-    'note',
+    'build_record',
     [
         BuildRecord(2, 'SourceUnreachable', 'no route'),
         BuildRecord(1, 'ImageUnacceptable', 'no route', final=True),

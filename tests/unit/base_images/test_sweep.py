@@ -274,7 +274,7 @@ def test_dry_run_tells_the_same_and_changes_nothing(store, dead_build):
 
 
 def test_store_that_cannot_say_what_it_keeps_is_an_error(store):
-    store.failing.add('kept')
+    store.failing.add('stored_bases')
 
     with pytest.raises(errors.StorageError):
         swept(store)

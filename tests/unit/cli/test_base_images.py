@@ -287,7 +287,7 @@ def test_sweep_beside_another_fails(store, run):
 
 
 def test_storage_that_fails_is_one_line(store, run):
-    store.failing.add('kept')
+    store.failing.add('stored_bases')
 
     status, out, err = run('list')
 
