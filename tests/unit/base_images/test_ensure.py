@@ -154,7 +154,7 @@ def test_who_waited_for_one_failure_tries_itself(store, qcow2):
 
 
 @pytest.mark.parametrize(
-    'build_record',
+    'note',
     [
         BuildRecord(2, 'SourceUnreachable', 'no route'),
         BuildRecord(1, 'ImageUnacceptable', 'no route', final=True),
