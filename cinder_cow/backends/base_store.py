@@ -1,5 +1,4 @@
 # SPDX-License-Identifier: Apache-2.0
-
 """The contract of a backend that keeps base images.
 
 A *base* is an image made raw, with one snapshot, that volumes are cloned
@@ -10,7 +9,7 @@ All methods block; they may be called from several threads at once.
 """
 
 import abc
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
 from dataclasses import dataclass
 import types
 from typing import Self
@@ -68,16 +67,28 @@ class Lease(abc.ABC):
 
     @abc.abstractmethod
     def keep(self, seconds: float) -> None:
-        """Have it renewed for so long from now on, without another word.
+        """Have it renewed for so long from now on, without another call.
 
-        Cheap: called while bytes flow. Without it the lease expires.
+        Cheap: called while bytes flow. Without it the lease expires, so that
+        a holder that hangs does not stop the others for ever.
+
+        :param seconds: finite; at least the half minute of a lease.
         """
 
     @abc.abstractmethod
     def check(self) -> None:
-        """Renew it now.
+        """Renew it now; take it again when it expired and nobody has it.
 
-        :raises LeaseLost: when it is not ours any more.
+        :raises LeaseLost: when another has it, or had the chance to.
+        """
+
+    @abc.abstractmethod
+    def on_lost(self, callback: Callable[[], None]) -> None:
+        """Have it called once when the lease is lost, to stop the work.
+
+        It runs in the thread that finds it out, most often one of the
+        lease's own, within seconds. At once where the lease is lost already.
+        Not called when the lease is released. It must not block.
         """
 
     @abc.abstractmethod
