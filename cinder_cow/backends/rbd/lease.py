@@ -201,8 +201,10 @@ class RbdLease(Lease):
         """Whether another has it.
 
         Ceph, src/cls/lock/cls_lock_ops.h, cls_lock_get_info_op and _reply:
-        the answer begins with the number of holders, those that have expired
-        left out, and holds their cookies.
+        the answer begins with the number of holders, and holds their
+        cookies. Where the last has expired it is EIO: cls_lock.cc, read_lock,
+        is about to remove the object then, and may not in an operation that
+        reads.
         """
         fields = _string(LOCK)
         request = struct.pack('<BBI', 1, 1, len(fields)) + fields
@@ -210,7 +212,7 @@ class RbdLease(Lease):
             _size, answer = self._ioctx.execute(
                 self._object, 'lock', 'get_info', request
             )
-        except rados.ObjectNotFound:
+        except (rados.ObjectNotFound, rados.IOError):
             return False
         (holders,) = struct.unpack_from('<I', answer, 6)
         return holders > 0 and self._cookie.encode() not in answer
