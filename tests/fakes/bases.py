@@ -273,6 +273,19 @@ class MemoryBases(base_store.BaseStore):
                 if each.info
             ]
 
+    def abandoned(self):
+        self.maybe_fail('abandoned')
+        with self.guard:
+            return [
+                name for name, each in self.things.items() if not each.info
+            ]
+
+    def forget_images(self, name, image_ids):
+        self.maybe_fail('forget_images', name)
+        with self.guard:
+            if name in self.things:
+                self.things[name].image_ids -= set(image_ids)
+
     def has_children(self, name):
         self.maybe_fail('has_children', name)
         with self.guard:

@@ -21,7 +21,7 @@ from cinder_cow import errors, native
 from cinder_cow.backends.base_store import Lease
 from cinder_cow.backends.rbd import error_mapping
 from cinder_cow.backends.rbd.connection import Connection
-from cinder_cow.backends.rbd.pool import Images
+from cinder_cow.backends.rbd.pool import ImagePool
 
 LOG = logging.getLogger(__name__)
 
@@ -39,7 +39,7 @@ MUST_BE_NEW = 0
 MAY_RENEW = 1
 
 
-def take(images: Images, name: str) -> 'RbdLease | None':
+def take(images: ImagePool, name: str) -> 'RbdLease | None':
     """The lease on the name; None while another has it."""
     with contextlib.ExitStack() as stack:
         # The lock is the client's: the connection is held as long as it is.
