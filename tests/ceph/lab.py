@@ -153,6 +153,17 @@ class Lab:
         (found,) = (each for each in pools if each['pool_name'] == pool)
         return 'full' in found['flags_names'].split(',')
 
+    def blocklist(self, cluster):
+        """Cut that client off, and wait until it may have heard of it.
+
+        :param cluster: a connected rados.Rados.
+        """
+        addresses = cluster.get_addrs().strip('[]')  # v2:127.0.0.1:0/42,...
+        address = addresses.split(',')[0].removeprefix('v2:')
+        self.cluster.ceph('osd', 'blocklist', 'add', address)
+        self.rados.wait_for_latest_osdmap()
+        time.sleep(1)
+
     def sweep(self, seconds=60):
         """Removes all images, those with clones after these.
 

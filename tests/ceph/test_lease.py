@@ -14,7 +14,7 @@ import time
 
 import pytest
 
-from cinder_cow import errors, native
+from cinder_cow import errors
 from cinder_cow.backends.rbd import lease as leases
 
 NAME = 'cow-base-raw-sha512-' + 'a' * 128
@@ -253,7 +253,7 @@ def test_a_lost_connection_loses_it_and_the_next_has_another(lab, store):
     lease = store.lease(NAME)
     lost = threading.Event()
     lease.on_lost(lost.set)
-    _blocklist(lab, lease)
+    lab.blocklist(lease._connection.cluster)
 
     with pytest.raises(errors.LeaseLost, match='connection was lost'):
         lease.check()
@@ -293,11 +293,3 @@ def test_it_is_renewed_while_a_green_main_thread_is_busy(lab):
 
     assert done.stdout.strip() == 'kept', done.stderr
     assert lab.leftovers() == []
-
-
-def _blocklist(lab, lease):
-    addresses = lease._connection.cluster.get_addrs()
-    address = addresses.strip('[]').split(',')[0].removeprefix('v2:')
-    lab.cluster.ceph('osd', 'blocklist', 'add', address)
-    lab.rados.wait_for_latest_osdmap()
-    native.sleep(1)  # for the other client to hear of it, too

@@ -118,7 +118,7 @@ class RbdLease(Lease):
                 self._unlock()
         except errors.StorageError as exc:
             LOG.warning('It expires in %s s: %s', LEASE_SECONDS, exc)
-            self._give_up_connection(exc)
+            self._connection.failed(exc)
         finally:
             self._resources.close()
 
@@ -162,7 +162,7 @@ class RbdLease(Lease):
                 yield
         except errors.ConnectionLost as exc:
             # The lock is this client's alone: another one cannot renew it.
-            self._give_up_connection(exc)
+            self._connection.failed(exc)
             raise self._lose(f'the connection was lost: {exc.cause}') from exc
 
     def _lose(self, reason: str) -> errors.LeaseLost:
@@ -173,10 +173,6 @@ class RbdLease(Lease):
         for callback in callbacks:
             callback()
         return errors.LeaseLost(self.name, self._lost)
-
-    def _give_up_connection(self, exc: errors.StorageError) -> None:
-        if isinstance(exc, errors.ConnectionLost):
-            self._connection.kept = False
 
     def _unlock(self) -> None:
         try:
