@@ -65,13 +65,19 @@ class Lab:
         snapshot='snap',
         protect=True,
         order=GLANCE_ORDER,
+        data_pool=None,
     ):
         """The same of an image that holds only pieces, by their offsets."""
         image_id = str(uuid.uuid4())
         name = name or image_id
         with self.rados.open_ioctx(pool) as ioctx:
             rbd.RBD().create(
-                ioctx, name, size_bytes, order=order, old_format=False
+                ioctx,
+                name,
+                size_bytes,
+                order=order,
+                old_format=False,
+                data_pool=data_pool,
             )
             with rbd.Image(ioctx, name) as image:
                 for offset, data in pieces.items():
