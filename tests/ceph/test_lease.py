@@ -149,6 +149,11 @@ def test_kept_it_outlives_its_term(store):
         lease.check()
 
 
+def test_kept_for_ever_is_a_callers_bug(store):
+    with store.lease(NAME) as lease, pytest.raises(ValueError, match='finite'):
+        lease.keep(float('inf'))
+
+
 @pytest.mark.usefixtures('short')
 def test_a_short_stall_limit_does_not_lose_it(store):
     """Progress comes every ten seconds, whatever cow_stall_seconds is."""

@@ -8,6 +8,7 @@ its holder died the object stays until the next holder releases it.
 
 from collections.abc import Callable, Iterator
 import contextlib
+import math
 import os
 import socket
 import struct
@@ -91,6 +92,8 @@ class RbdLease(Lease):
         self._thread.start()
 
     def keep(self, seconds: float) -> None:
+        if not math.isfinite(seconds):
+            raise ValueError('a lease is kept for a finite time')
         lasting = max(seconds, LEASE_SECONDS)
         self._keep_until = time.monotonic() + lasting
 
