@@ -22,7 +22,7 @@ import rbd
 from benchmarks import programs
 from benchmarks.errors import BenchmarkError
 from benchmarks.statistics import in_turns
-from cinder_cow.backends.rbd import RbdBackend
+from cinder_cow.backends.rbd.backend import RbdBackend
 from cinder_cow.backends.rbd.settings import RbdSettings
 from cinder_cow.model import ImageInfo, Verification
 from cinder_cow.sources.base import ImageSource

@@ -14,7 +14,7 @@ from typing import Any
 
 from benchmarks import programs
 from cinder_cow.backends import base_names
-from cinder_cow.backends.rbd import RbdBackend
+from cinder_cow.backends.rbd.backend import RbdBackend
 from cinder_cow.backends.rbd.settings import RbdSettings
 from cinder_cow.model import Base, BaseInfo, ImageInfo, Verification
 from sandbox.ceph import Cluster
