@@ -21,12 +21,13 @@ from benchmarks import (
     resources,
     scale,
     scene,
-    screen,
     series,
     streams,
+    table,
 )
 from benchmarks.keys import KEYS
 from benchmarks.statistics import Measured
+from measuring import screen
 from sandbox.stack import Options, Stack
 
 CACHE = pathlib.Path(__file__).parents[1] / '.cache'
@@ -185,7 +186,7 @@ def _failed(
 
 
 def _deliver(doc: dict[str, Any], arguments: argparse.Namespace) -> None:
-    screen.show(doc)
+    table.show(doc)
     if arguments.json:
         arguments.json.write_text(json.dumps(doc, indent=2) + '\n')
         screen.tell(f'The figures are in {arguments.json}')

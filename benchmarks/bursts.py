@@ -7,9 +7,10 @@ import os
 import signal
 import time
 
-from benchmarks import journal, screen
+from benchmarks import journal
 from benchmarks.scene import CALLERS, Scene
 from benchmarks.statistics import Measured, compared, in_turns
+from measuring import screen
 
 #: Nothing is under way any more in what is stopped.
 IDLE_SECONDS = 1.0

@@ -3,9 +3,9 @@
 
 from collections.abc import Iterator
 
-from benchmarks import screen
 from benchmarks.scene import CALLERS, Scene
 from benchmarks.statistics import Measured, compared, in_turns
+from measuring import screen
 
 PER_ROUND = 48
 

@@ -14,7 +14,7 @@ from typing import Any
 import uuid
 
 # First: a cold import of cinder.image.glance fails in Cinder 25 to 29.
-from demo import in_driver  # isort: skip
+from measuring import in_driver  # isort: skip
 from oslo_config import cfg
 import rados
 import rbd
@@ -22,7 +22,7 @@ import rbd
 from benchmarks import programs
 from benchmarks.errors import BenchmarkError
 from benchmarks.statistics import in_turns
-from demo import cases
+from measuring import rows
 from sandbox.stack import Stack
 
 GIB = 2**30
@@ -130,7 +130,7 @@ class Librbd(BaseBuilder):
     def __init__(self, conf: str, image_id: str) -> None:
         self._cluster = rados.Rados(rados_id='cinder', conffile=conf)
         self._cluster.connect()
-        self._volumes = self._cluster.open_ioctx(cases.POOLS['cow'])
+        self._volumes = self._cluster.open_ioctx(rows.POOLS['cow'])
         self._images = self._cluster.open_ioctx('images')
         self._image_id = image_id
         self._features = int(self._cluster.conf_get('rbd_default_features'))
@@ -149,7 +149,7 @@ class Librbd(BaseBuilder):
             order=self._order,
         )
         with rbd.Image(self._volumes, name) as image:
-            image.resize(cases.SIZE_GIB * GIB)
+            image.resize(rows.SIZE_GIB * GIB)
 
     def remove(self, name: str) -> None:
         rbd.RBD().remove(self._volumes, name)
@@ -160,7 +160,7 @@ def _volume(name: str) -> Any:
     return types.SimpleNamespace(
         id=name.removeprefix('volume-'),
         name=name,
-        size=cases.SIZE_GIB,
+        size=rows.SIZE_GIB,
         volume_type=None,
     )
 

@@ -3,11 +3,10 @@
 
 from collections.abc import Iterator
 
-from benchmarks import screen
 from benchmarks.errors import BenchmarkError
 from benchmarks.scene import Scene
 from benchmarks.statistics import Measured
-from demo import cases, watch
+from measuring import rows, screen, watch
 
 AT_ONCE = 10
 
@@ -32,10 +31,10 @@ def taken(scene: Scene) -> Iterator[Measured]:
     yield Measured('temp_bytes', max(temp.values()), temp)
 
 
-def _clones(scene: Scene) -> cases.Row:
+def _clones(scene: Scene) -> rows.Row:
     image_id = scene.raw('ceph')
     with screen.step(f'{AT_ONCE} clones, and what the cluster gains'):
-        image = cases.Image(image_id, 'raw in rbd', scene.disks.raw)
+        image = rows.Image(image_id, 'raw in rbd', scene.disks.raw)
         row = scene.bench.measure('cow', image, f'{AT_ONCE} at once', AT_ONCE)
     if row.method != 'clone' or not row.content_equal:
         raise BenchmarkError(f'no clone of the image: {row}')

@@ -3,9 +3,9 @@
 
 from collections.abc import Iterator
 
-from benchmarks import screen
 from benchmarks.scene import Scene
 from benchmarks.statistics import Measured, compared
+from measuring import screen
 
 CLONES = 2000
 

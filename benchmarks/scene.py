@@ -9,9 +9,9 @@ import pathlib
 import time
 from typing import Any, Self
 
-from benchmarks import disks, journal, programs, screen
+from benchmarks import disks, journal, programs
 from benchmarks.errors import BenchmarkError
-from demo import cases
+from measuring import bench, rows, screen
 from sandbox.cloud import Cloud
 from sandbox.stack import Stack
 
@@ -64,7 +64,7 @@ class Scene:
         self._stays = stays
         self.stack = stack
         self.cloud = Cloud(stack.env())
-        self.bench = cases.Bench(stack, self.cloud)
+        self.bench = bench.Bench(stack, self.cloud)
         self.rounds = rounds
         self.disks = disks.Disks(folder)
         self._log = stack.log_file('cinder-volume')
@@ -75,7 +75,7 @@ class Scene:
     def warm_up(self) -> None:
         """The first volume of a process also opens its connections."""
         with self.volumes() as volumes:
-            for driver in cases.POOLS:
+            for driver in rows.POOLS:
                 volumes.create(driver, self.raw('ceph'), 'clone')
 
     def raw(self, store: str) -> str:
@@ -176,7 +176,7 @@ class Volumes:
         image_id: str,
         method: str = '',
         count: int = 1,
-        size_gib: int = cases.SIZE_GIB,
+        size_gib: int = rows.SIZE_GIB,
     ) -> float:
         """Seconds from the call until all are available.
 
@@ -196,7 +196,7 @@ class Volumes:
 
         def create(_number: int) -> str:
             volume = volumes.create_volume(
-                size=cases.SIZE_GIB, image_id=image_id, volume_type=driver
+                size=rows.SIZE_GIB, image_id=image_id, volume_type=driver
             )
             return str(volume.id)
 

@@ -3,9 +3,8 @@
 
 from typing import Any
 
-from benchmarks import screen
 from benchmarks.scene import QUICK, Scene
-from demo import watch
+from measuring import screen, watch
 
 THREADS = (1, 2, 4, 8, 16, 32)
 QUICK_THREADS = (1, 4, 16)

@@ -3,9 +3,9 @@
 
 from collections.abc import Iterator
 
-from benchmarks import screen
 from benchmarks.scene import Scene
 from benchmarks.statistics import Measured, compared, in_turns
+from measuring import screen
 
 
 def through_the_api(scene: Scene) -> Iterator[Measured]:

@@ -7,9 +7,7 @@ import pathlib
 
 from rich import console, table
 
-from demo.cases import Row
-
-DRIVERS = {'cow': 'cinder-cow', 'upstream': 'upstream'}
+from measuring.rows import DRIVERS, Row
 
 
 def show(rows: Sequence[Row], screen: console.Console) -> None:
@@ -25,7 +23,7 @@ def show(rows: Sequence[Row], screen: console.Console) -> None:
     drawn.add_column('parent', no_wrap=True)
     drawn.add_column('new KiB per\nvolume', justify='right')
     drawn.add_column('content\nequal')
-    drawn.add_column('temp\nMiB', justify='right')
+    drawn.add_column('temporary\nfiles, MiB', justify='right')
     for row in rows:
         drawn.add_row(
             row.image,
@@ -33,10 +31,10 @@ def show(rows: Sequence[Row], screen: console.Console) -> None:
             DRIVERS[row.driver],
             f'{row.seconds:.3f}',
             row.method,
-            _short(row.parent),
-            '-' if row.new_bytes is None else f'{row.new_bytes / 1024:,.0f}',
-            {None: '-', True: 'yes', False: 'NO'}[row.content_equal],
-            '-' if row.temp_bytes is None else f'{row.temp_bytes / 2**20:.0f}',
+            _parent(row.parent),
+            _amount(row.new_bytes, 2**10),
+            {None: '', True: 'yes', False: 'NO'}[row.content_equal],
+            _amount(row.temp_bytes, 2**20),
         )
     screen.print(drawn)
 
@@ -46,10 +44,17 @@ def write(rows: Sequence[Row], path: pathlib.Path) -> None:
     path.write_text(json.dumps([row.as_dict() for row in rows], indent=2))
 
 
-def _short(parent: str | None) -> str:
+def _amount(found: int | None, unit: int) -> str:
+    """Empty where it was not measured."""
+    if found is None:
+        return ''
+    return f'{found / unit:,.0f}' if found else 'none'
+
+
+def _parent(parent: str | None) -> str:
     """An image id takes half a terminal: its beginning is enough here."""
     if parent is None:
-        return '-'
+        return ''
     pool, _, rest = parent.partition('/')
     image, _, snapshot = rest.partition('@')
-    return f'{pool}/{image[:8]}…@{snapshot}'
+    return f'{pool}/{image[:12]}…@{snapshot}'

@@ -1,10 +1,11 @@
 # SPDX-License-Identifier: Apache-2.0
 """How long `clone_image` takes in the driver alone, ours beside upstream's.
 
-A program: `python -m demo.in_driver CINDER_CONF CASES ROUNDS`, with CASES as
-JSON: a list of objects with `name`, `driver` (a section of cinder.conf),
-`image_meta` and `location`. It prints {name: [seconds, ...]} as JSON. The
-cases take turns, in one process, and remove each volume before the next.
+A program: `python -m measuring.in_driver CINDER_CONF CASES ROUNDS`, with
+CASES as JSON: a list of objects with `name`, `driver` (a section of
+cinder.conf), `image_meta` and `location`. It prints {name: [seconds, ...]} as
+JSON. The cases take turns, in one process, and remove each volume before the
+next.
 """
 
 import json
@@ -30,11 +31,13 @@ def main(conf: str, cases: str, rounds: str) -> None:
     cfg.CONF([], project='cinder', default_config_files=[conf])
     # There is no volume in the database to be marked as verified or not.
     cfg.CONF.set_override('verify_glance_signatures', 'disabled')
-    told = json.loads(cases)
-    drivers = {name: make_driver(name) for name in {c['driver'] for c in told}}
-    seconds: dict[str, list[float]] = {case['name']: [] for case in told}
+    given = json.loads(cases)
+    drivers = {
+        name: make_driver(name) for name in {c['driver'] for c in given}
+    }
+    seconds: dict[str, list[float]] = {case['name']: [] for case in given}
     for _ in range(int(rounds)):
-        for case in told:
+        for case in given:
             locations = (None, [{'url': case['location'], 'metadata': {}}])
             seconds[case['name']].append(
                 _clone(drivers[case['driver']], case['image_meta'], locations)
