@@ -24,6 +24,7 @@ def main() -> int:
         disks = _disks(arguments.full)
     with _stack(arguments.folder, arguments.keep) as stack:
         demo = cases.Demo(stack, arguments.full)
+        demo.warm_up()
         with demo.leaves_nothing():
             (cases.full if arguments.full else cases.short)(demo, *disks)
         report.show(demo.rows, SCREEN)

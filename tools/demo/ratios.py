@@ -8,10 +8,9 @@ from collections.abc import Iterable, Sequence
 
 from measuring.rows import Row
 
-#: The ratios of upstream's seconds that runs on two cores have had.
+#: By image and case, the least and the greatest of the runs so far, on two
+#: cores that had nothing else to do.
 USUAL: dict[tuple[str, str], tuple[float, float]] = {}
-#: Also seconds of the driver alone, a clone of a base to one of an image.
-USUAL_BASE = (0.9, 1.2)
 
 
 def lines(rows: Sequence[Row]) -> Iterable[str]:
@@ -24,10 +23,12 @@ def lines(rows: Sequence[Row]) -> Iterable[str]:
 
 
 def _line(ours: Row, theirs: Row) -> str:
-    low, high = USUAL[ours.image, ours.case]
     ratio = ours.seconds / theirs.seconds
-    return (
+    line = (
         f"{ours.image}, {ours.case}: {ratio:.2f} of upstream's time"
-        f' ({ours.seconds:.2f} s, upstream {theirs.seconds:.2f} s); usually'
-        f' {low:.2f} to {high:.2f}'
+        f' ({ours.seconds:.2f} s, upstream {theirs.seconds:.2f} s)'
+    )
+    usual = USUAL.get((ours.image, ours.case))
+    return (
+        f'{line}; usually {usual[0]:.2f} to {usual[1]:.2f}' if usual else line
     )

@@ -21,20 +21,20 @@ def show(rows: Sequence[Row], screen: console.Console) -> None:
     drawn.add_column('seconds', justify='right')
     drawn.add_column('method', no_wrap=True)
     drawn.add_column('parent', no_wrap=True)
-    drawn.add_column('new KiB per\nvolume', justify='right')
+    drawn.add_column('new space\nper volume', justify='right')
     drawn.add_column('content\nequal')
-    drawn.add_column('temporary\nfiles, MiB', justify='right')
+    drawn.add_column('temporary\nfiles', justify='right')
     for row in rows:
         drawn.add_row(
             row.image,
             row.case,
             DRIVERS[row.driver],
-            f'{row.seconds:.3f}',
+            f'{row.seconds:.2f}',
             row.method,
             _parent(row.parent),
-            _amount(row.new_bytes, 2**10),
+            _amount(row.new_bytes),
             {None: '', True: 'yes', False: 'NO'}[row.content_equal],
-            _amount(row.temp_bytes, 2**20),
+            _amount(row.temp_bytes),
         )
     screen.print(drawn)
 
@@ -44,17 +44,22 @@ def write(rows: Sequence[Row], path: pathlib.Path) -> None:
     path.write_text(json.dumps([row.as_dict() for row in rows], indent=2))
 
 
-def _amount(found: int | None, unit: int) -> str:
+def _amount(found: int | None) -> str:
     """Empty where it was not measured."""
-    if found is None:
-        return ''
-    return f'{found / unit:,.0f}' if found else 'none'
+    match found:
+        case None:
+            return ''
+        case 0:
+            return 'none'
+        case _ if found < 2**20:
+            return f'{found / 2**10:.0f} KiB'
+        case _:
+            return f'{found / 2**20:,.0f} MiB'
 
 
 def _parent(parent: str | None) -> str:
     """An image id takes half a terminal: its beginning is enough here."""
     if parent is None:
         return ''
-    pool, _, rest = parent.partition('/')
-    image, _, snapshot = rest.partition('@')
-    return f'{pool}/{image[:12]}…@{snapshot}'
+    pool, _, image = parent.partition('/')
+    return f'{pool}/{image[:14]}…'
