@@ -21,9 +21,9 @@ def show(rows: Sequence[Row], screen: console.Console) -> None:
     drawn.add_column('seconds', justify='right')
     drawn.add_column('method', no_wrap=True)
     drawn.add_column('parent', no_wrap=True)
-    drawn.add_column('new space\nper volume', justify='right')
-    drawn.add_column('content\nequal')
-    drawn.add_column('temporary\nfiles', justify='right')
+    drawn.add_column('new space\nper volume', justify='right', no_wrap=True)
+    drawn.add_column('equals\nimage', no_wrap=True)
+    drawn.add_column('temporary\nfiles', justify='right', no_wrap=True)
     for row in rows:
         drawn.add_row(
             row.image,
@@ -62,4 +62,4 @@ def _parent(parent: str | None) -> str:
     if parent is None:
         return ''
     pool, _, image = parent.partition('/')
-    return f'{pool}/{image[:14]}…'
+    return f'{pool}/{image[:8]}…'

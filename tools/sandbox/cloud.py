@@ -81,7 +81,7 @@ class Cloud:
     def create_volume(
         self,
         volume_type: str,
-        image_id: str | None = None,
+        image_id: str,
         size_gib: int = 1,
         expect: str = 'available',
     ) -> tuple[str, float]:
@@ -97,7 +97,7 @@ class Cloud:
     def create_volumes(
         self,
         volume_type: str,
-        image_id: str | None,
+        image_id: str,
         size_gib: int,
         count: int,
         expect: str = 'available',
