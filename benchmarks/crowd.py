@@ -13,9 +13,9 @@ import time
 from typing import Any
 
 from benchmarks import programs
-from cinder_cow.backends import base as backends
 from cinder_cow.backends import base_names
 from cinder_cow.backends.rbd import RbdBackend
+from cinder_cow.backends.rbd.settings import RbdSettings
 from cinder_cow.model import Base, BaseInfo, ImageInfo, Verification
 from sandbox.ceph import Cluster
 from sandbox.stack import Stack
@@ -39,7 +39,7 @@ def main(folder: str, clones: int, most_seconds: float) -> dict[str, Any]:
     cluster = Stack.load(pathlib.Path(folder)).clusters[0]
     with _pool(cluster):
         backend = RbdBackend(
-            backends.BackendSettings(
+            RbdSettings(
                 cluster_name='ceph',
                 conf_path=str(cluster.conf),
                 user='admin',

@@ -11,7 +11,7 @@ from cinder_cow.model import Clone, RefusalCode, Target
 from cinder_cow.planning import plan
 from tests.ceph.lab import MIB
 from tests.fakes import work
-from tests.fakes.work import nothing
+from tests.fakes.request import nothing
 
 CONTENT = b'D0D-' * 2**18  # 1 MiB
 TARGET = Target('1', 'volume-1', 2 * MIB)

@@ -3,7 +3,6 @@ import signal
 
 import pytest
 
-from cinder_cow.backends.base import BackendSettings
 from cinder_cow.model import ImageInfo, SnapshotRef
 from tests.fakes.backend import MemoryBackend
 
@@ -13,9 +12,7 @@ CONTENT = b'D0D-' * 4096
 
 @pytest.fixture
 def backend():
-    backend = MemoryBackend(
-        BackendSettings('ceph', '', 'cinder', 'volumes', 2**22)
-    )
+    backend = MemoryBackend()
     ref = SnapshotRef(backend.fsid, 'images', IMAGE_ID, 'snap')
     backend.images[ref] = CONTENT
     return backend
