@@ -9,7 +9,8 @@ import re
 
 VERSION = 1
 _LINE = re.compile(
-    r'volume from image: (?P<fields>\w+=.*?)(?: why="(?P<why>.*)")?\s*$', re.M
+    r'volume from image: (?P<fields>\w+=.*?)(?: why="(?P<why>[^"]*)")?\s*$',
+    re.M,
 )
 _FIELD = re.compile(r'(\w+)=(\S+)')
 #: Stands for a field that has no value.
@@ -54,7 +55,7 @@ def by_volume(log: str) -> dict[str, LogLine]:
 
 
 def _line(fields: dict[str, str], why: str) -> LogLine:
-    version = int(fields.get('v', VERSION))
+    version = int(fields['v'])
     if version != VERSION:
         raise ValueError(
             f'a line of version {version}: only {VERSION} is known'

@@ -3,6 +3,7 @@
 
 import pytest
 
+from cinder_cow import log_line as written
 from cinder_cow.model import (
     Method,
     Refusal,
@@ -18,7 +19,7 @@ LINE = (
     'volume from image: v=1 volume=v-1 image=i-1 method=build-base'
     ' reason=not-raw pool=volumes parent=volumes/cow-base-qcow2-ab@base'
     ' seconds=2.229 bytes=536870912 source=rbd verification=absent'
-    ' why="the image is \\"qcow2\\", a=b. None is needed"'
+    ' why="the image is qcow2, a=b. None is needed"'
 )
 
 
@@ -36,7 +37,7 @@ def test_fields_are_those_of_the_line():
         bytes=536870912,
         source='rbd',
         verification='absent',
-        why='the image is \\"qcow2\\", a=b. None is needed',
+        why='the image is qcow2, a=b. None is needed',
     )
 
 
@@ -89,13 +90,13 @@ def test_line_that_the_package_writes_is_read():
         Verification.HASH,
         SnapshotRef('f', 'images', 'i-1', 'snap'),
         'glance',
-        (Refusal(RefusalCode.OTHER_CLUSTER, 'it is far', 'Copy it.'),),
+        (Refusal(RefusalCode.OTHER_CLUSTER, 'it is "far"', 'Copy it.'),),
         1.5,
         2**20,
     )
 
-    (found,) = log_line.parse(f'volume from image: {result}')
+    (found,) = log_line.parse(written.format_result(result))
 
     assert (found.method, found.seconds, found.bytes) == ('stream', 1.5, 2**20)
     assert found.parent == 'images/i-1@snap'
-    assert found.why == 'it is far. Copy it.'
+    assert found.why == "it is 'far'. Copy it."
