@@ -9,7 +9,6 @@ from collections.abc import Callable, Iterable
 import concurrent.futures
 import pathlib
 import time
-import types
 from typing import Any
 import uuid
 
@@ -156,13 +155,7 @@ class Librbd(BaseBuilder):
 
 
 def _volume(name: str) -> Any:
-    """What the drivers read of a Volume here; it needs no database."""
-    return types.SimpleNamespace(
-        id=name.removeprefix('volume-'),
-        name=name,
-        size=rows.SIZE_GIB,
-        volume_type=None,
-    )
+    return in_driver.make_volume(name.removeprefix('volume-'))
 
 
 if __name__ == '__main__':

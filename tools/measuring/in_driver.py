@@ -22,6 +22,7 @@ from cinder.volume import driver as cinder_driver
 from oslo_config import cfg
 
 from cinder_cow.driver import CowRBDDriver
+from measuring import rows
 
 CLASSES = {'cow': CowRBDDriver, 'upstream': rbd.RBDDriver}
 
@@ -55,12 +56,20 @@ def make_driver(name: str) -> Any:
     return driver
 
 
-def _clone(driver: Any, image_meta: dict[str, Any], locations: Any) -> float:
-    volume_id = str(uuid.uuid4())
-    # What the drivers read of a Volume here; it needs no database.
-    volume = types.SimpleNamespace(
-        id=volume_id, name=f'volume-{volume_id}', size=2, volume_type=None
+def make_volume(volume_id: str) -> Any:
+    """What the drivers read of a Volume here; it needs no database."""
+    return types.SimpleNamespace(
+        id=volume_id,
+        name=f'volume-{volume_id}',
+        size=rows.SIZE_GIB,
+        volume_type=None,
+        volume_type_id=None,
+        encryption_key_id=None,
     )
+
+
+def _clone(driver: Any, image_meta: dict[str, Any], locations: Any) -> float:
+    volume = make_volume(str(uuid.uuid4()))
     started = time.perf_counter()
     _update, cloned = driver.clone_image(
         None, volume, locations, image_meta, None
