@@ -41,8 +41,8 @@ def main(
     near = stack.clusters[0]
     drivers = [Driver(name, image_id, near.fsid) for name in in_driver.CLASSES]
     bare = Librbd(str(near.conf), image_id)
-    for base_builder in (*drivers, bare):
-        base_builder.one()  # opens the connections
+    for clones in (*drivers, bare):
+        clones.one()  # opens the connections
     return {
         'alone': in_turns(
             rounds,
@@ -59,7 +59,7 @@ def main(
     }
 
 
-class BaseBuilder:
+class Clones:
     """Makes clones of one image, and removes them."""
 
     def create(self, name: str) -> None:
@@ -96,7 +96,7 @@ class BaseBuilder:
         return seconds
 
 
-class Driver(BaseBuilder):
+class Driver(Clones):
     """One of the two drivers."""
 
     def __init__(self, name: str, image_id: str, fsid: str) -> None:
@@ -123,7 +123,7 @@ class Driver(BaseBuilder):
         self._driver.delete_volume(_volume(name))
 
 
-class Librbd(BaseBuilder):
+class Librbd(Clones):
     """One connection, kept, and what a clone needs at the least."""
 
     def __init__(self, conf: str, image_id: str) -> None:

@@ -18,13 +18,13 @@ def measure(
     stack: Stack, cloud: Cloud, images: list[rows.Image], rounds: int
 ) -> list[rows.Row]:
     """Of each image by our driver, of raw ones by upstream's too."""
-    told = [
+    cases = [
         _case(stack, cloud, image, driver)
         for image in images
         for driver in rows.POOLS
         if driver == 'cow' or image.disk_format == 'raw'
     ]
-    seconds = run(stack, told, rounds)
+    seconds = run(stack, cases, rounds)
     return [
         rows.Row(
             case['driver'],
@@ -33,18 +33,18 @@ def measure(
             round(statistics.median(seconds[case['name']]), 4),
             'clone' if case['place'].startswith('raw') else 'clone-base',
         )
-        for case in told
+        for case in cases
     ]
 
 
 def run(
-    stack: Stack, told: list[dict[str, Any]], rounds: int
+    stack: Stack, cases: list[dict[str, Any]], rounds: int
 ) -> dict[str, list[float]]:
     """The seconds of each case, by its name."""
     conf = stack.folder / 'cinder' / 'cinder.conf'
     done = subprocess.run(
         [sys.executable, '-W', 'ignore', '-m', 'measuring.in_driver']
-        + [str(conf), json.dumps(told), str(rounds)],
+        + [str(conf), json.dumps(cases), str(rounds)],
         env=os.environ | stack.env(),
         capture_output=True,
         text=True,

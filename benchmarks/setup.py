@@ -44,14 +44,14 @@ class Rounds:
     through_api: int
     in_process: int
     #: The clones of one base end when this is over.
-    crowd_seconds: float
+    many_clones_seconds: float
 
 
 QUICK = Rounds(5, 1, 1, 1, 1, 1, 10, 16, 4)
 FULL = Rounds(25, 5, 9, 7, 3, 3, 50, 100, 600)
 
 
-class Scene:
+class Setup:
     """What the groups of keys work with. A context manager."""
 
     def __init__(
@@ -166,8 +166,8 @@ class Scene:
 class Volumes:
     """Made through the API, and deleted."""
 
-    def __init__(self, scene: Scene) -> None:
-        self._scene = scene
+    def __init__(self, setup: Setup) -> None:
+        self._setup = setup
         self._made: list[str] = []
 
     def create(
@@ -182,17 +182,17 @@ class Volumes:
 
         :param method: by which our driver has to make at least the first.
         """
-        ids, seconds = self._scene.cloud.create_volumes(
+        ids, seconds = self._setup.cloud.create_volumes(
             driver, image_id, size_gib, count
         )
         self._made.extend(ids)
         if method and driver == 'cow':
-            self._scene.require_method(method, ids[0])
+            self._setup.require_method(method, ids[0])
         return seconds
 
     def ask(self, driver: str, image_id: str, count: int) -> list[str]:
         """Ask for volumes by 16 callers at once, and wait for none."""
-        volumes = self._scene.cloud.connection.block_storage
+        volumes = self._setup.cloud.connection.block_storage
 
         def create(_number: int) -> str:
             volume = volumes.create_volume(
@@ -209,14 +209,14 @@ class Volumes:
 
         :raises BenchmarkError: when it does not.
         """
-        with self._scene.bench.pool('cow') as pool:
+        with self._setup.bench.pool('cow') as pool:
             if not pool.equals(self._made[-1], content):
                 raise BenchmarkError('the volume is not the image')
 
     def delete(self) -> None:
         """All that were made, and wait until they are gone."""
         made, self._made = set(self._made), []
-        volumes = self._scene.cloud.connection.block_storage
+        volumes = self._setup.cloud.connection.block_storage
         _at_once(volumes.delete_volume, list(made))
         deadline = time.monotonic() + WAIT_SECONDS
         # Not paginated: the mark of the next page may be gone by then.
