@@ -11,12 +11,16 @@ from measuring.rows import Row
 #: By image and case, the least and the greatest of the runs so far, on two
 #: cores that had nothing else to do.
 USUAL: dict[tuple[str, str], tuple[float, float]] = {
-    ('raw in rbd', 'first'): (0.85, 1.05),
-    ('raw in rbd', 'next'): (0.92, 0.97),
+    ('raw in rbd', 'first'): (0.87, 0.87),
+    ('raw in rbd', 'next'): (0.78, 0.97),
     ('raw in rbd', '4 at once'): (1.02, 1.05),
+    ('raw in rbd', '20 at once'): (0.69, 0.98),
+    ('raw in rbd', 'driver alone'): (0.34, 0.37),
+    ('raw in files', 'first'): (0.35, 0.42),
     ('qcow2 in rbd', 'first'): (0.24, 0.32),
     ('qcow2 in rbd', 'next'): (0.09, 0.17),
     ('qcow2 in rbd', '4 at once'): (0.18, 0.21),
+    ('qcow2 in rbd', '10 at once'): (0.09, 0.12),
 }
 
 
@@ -33,7 +37,7 @@ def _line(ours: Row, theirs: Row) -> str:
     ratio = ours.seconds / theirs.seconds
     line = (
         f"{ours.image}, {ours.case}: {ratio:.2f} of upstream's time"
-        f' ({ours.seconds:.2f} s, upstream {theirs.seconds:.2f} s)'
+        f' ({ours.seconds:.3g} s, upstream {theirs.seconds:.3g} s)'
     )
     usual = USUAL.get((ours.image, ours.case))
     return (

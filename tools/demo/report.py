@@ -18,7 +18,7 @@ def show(rows: Sequence[Row], screen: console.Console) -> None:
     )
     for name in ('image', 'case', 'driver'):
         drawn.add_column(name, no_wrap=True)
-    drawn.add_column('seconds', justify='right')
+    drawn.add_column('seconds', justify='right', no_wrap=True)
     drawn.add_column('method', no_wrap=True)
     drawn.add_column('parent', no_wrap=True)
     drawn.add_column('new space\nper volume', justify='right', no_wrap=True)
@@ -29,7 +29,7 @@ def show(rows: Sequence[Row], screen: console.Console) -> None:
             row.image,
             row.case,
             DRIVERS[row.driver],
-            f'{row.seconds:.2f}',
+            _seconds(row.seconds),
             row.method,
             _parent(row.parent),
             _amount(row.new_bytes),
@@ -44,6 +44,10 @@ def write(rows: Sequence[Row], path: pathlib.Path) -> None:
     path.write_text(json.dumps([row.as_dict() for row in rows], indent=2))
 
 
+def _seconds(found: float) -> str:
+    return f'{found:.2f}' if found >= 0.1 else f'{found:.3f}'
+
+
 def _amount(found: int | None) -> str:
     """Empty where it was not measured."""
     match found:
@@ -53,8 +57,10 @@ def _amount(found: int | None) -> str:
             return 'none'
         case _ if found < 2**20:
             return f'{found / 2**10:.0f} KiB'
+        case _ if found < 10 * 2**30:
+            return f'{found / 2**20:.0f} MiB'
         case _:
-            return f'{found / 2**20:,.0f} MiB'
+            return f'{found / 2**30:.1f} GiB'
 
 
 def _parent(parent: str | None) -> str:
@@ -62,4 +68,4 @@ def _parent(parent: str | None) -> str:
     if parent is None:
         return ''
     pool, _, image = parent.partition('/')
-    return f'{pool}/{image[:8]}…'
+    return f'{pool}/{image[:6]}…'
