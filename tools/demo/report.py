@@ -7,6 +7,7 @@ import pathlib
 
 from rich import console, table
 
+from demo import ratios
 from measuring.rows import DRIVERS, Row
 
 
@@ -29,7 +30,7 @@ def show(rows: Sequence[Row], screen: console.Console) -> None:
             row.image,
             row.case,
             DRIVERS[row.driver],
-            _seconds(row.seconds),
+            ratios.seconds(row),
             row.method,
             _parent(row.parent),
             _amount(row.new_bytes),
@@ -42,10 +43,6 @@ def show(rows: Sequence[Row], screen: console.Console) -> None:
 def write(rows: Sequence[Row], path: pathlib.Path) -> None:
     """Write the rows as a list of objects."""
     path.write_text(json.dumps([row.as_dict() for row in rows], indent=2))
-
-
-def _seconds(found: float) -> str:
-    return f'{found:.2f}' if found >= 0.1 else f'{found:.3f}'
 
 
 def _amount(found: int | None) -> str:

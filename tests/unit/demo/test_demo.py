@@ -79,8 +79,8 @@ def test_ratio_stands_beside_its_usual_range(monkeypatch):
     monkeypatch.setitem(ratios.USUAL, ('qcow2 in rbd', 'first'), (0.2, 0.3))
 
     assert list(ratios.lines(ROWS)) == [
-        "qcow2 in rbd, first: 0.10 of upstream's time (0.5 s, upstream"
-        ' 5 s); usually 0.20 to 0.30'
+        "qcow2 in rbd, first: 0.10 of upstream's time (0.50 s, upstream"
+        ' 5.00 s); usually 0.20 to 0.30'
     ]
 
 
