@@ -31,14 +31,14 @@ from cinder_cow.sources.rbd import RbdSource
 from cinder_cow.transfer import copier
 from cinder_cow.transfer.destination import NewDestination
 from cinder_cow.transfer.limiter import CopyLimiter
-from demo import cases, space
+from measuring import rows, space
 from sandbox.ceph import Cluster
 from sandbox.cloud import Cloud
 from sandbox.stack import Stack
 
 MIB = 2**20
 GIB = 2**30
-POOL = cases.POOLS['cow']
+POOL = rows.POOLS['cow']
 USER = 'cinder'
 GLANCE_ORDER = 23
 SPARSE_BYTES = 10 * GIB
