@@ -276,12 +276,33 @@ def test_copy_says_when_it_begins_and_how_far_it_is(backend):
     assert (told[-1].bytes_done, told[-1].size_bytes) == (SIZE, SIZE)
 
 
-@pytest.mark.parametrize('name', ['begun', 'report', 'verifier'])
-def test_caller_that_fails_ends_the_copy(backend, name):
+@pytest.mark.parametrize('name', ['report', 'verifier'])
+def test_foreign_error_is_named_and_ends_the_copy(backend, name):
     def fail(*_args):
+        raise AttributeError('injected')
+
+    said = fails(
+        errors.SourceError, backend, MemorySource(CONTENT), **{name: fail}
+    )
+    assert 'AttributeError: injected' in said
+
+
+@pytest.mark.parametrize('when', ['open', 'chunks', 'first chunk'])
+def test_foreign_error_of_a_source_is_named(backend, when):
+    parts = {'chunks': (CONTENT[:9999], KeyError('injected'))}
+    given = parts.get(when, KeyError('injected'))
+    source = MemorySource(given if when != 'first chunk' else (given,))
+
+    said = fails(errors.SourceError, backend, source)
+    assert "KeyError: 'injected'" in said
+    assert source.opened == 1
+
+
+def test_caller_that_fails_before_the_copy_ends_it(backend):
+    def fail():
         raise ValueError('injected')
 
-    fails(ValueError, backend, MemorySource(CONTENT), **{name: fail})
+    fails(ValueError, backend, MemorySource(CONTENT), begun=fail)
 
 
 class Verifier:
