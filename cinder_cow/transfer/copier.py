@@ -9,11 +9,13 @@ from collections.abc import Callable, Iterator
 import contextlib
 from dataclasses import dataclass, field
 import time
+from typing import TypeVar
 
 from oslo_log import log as logging
 
 from cinder_cow import copying, errors
 from cinder_cow.backends.writer import VolumeWriter
+from cinder_cow.closing import Closing
 from cinder_cow.model import ImageInfo, Verification
 from cinder_cow.sources.base import (
     ExtentReading,
@@ -27,6 +29,7 @@ from cinder_cow.transfer.limiter import CopyLimiter
 from cinder_cow.transfer.verification import ContentChecks, Verifier
 
 LOG = logging.getLogger(__name__)
+Closable = TypeVar('Closable', bound=Closing)
 
 
 @dataclass(frozen=True, slots=True)
@@ -209,7 +212,7 @@ class _Copy:
         raise AssertionError('not reached')
 
     def _try(self, open_destination: Callable[[], VolumeWriter]) -> CopyResult:
-        with self._open_source() as reading:
+        with _closed(self._open_source()) as reading:
             self._source = reading.source
             self._debug('source %s is open', reading.source)
             _require_size(self._image, reading, self._destination)
@@ -221,7 +224,7 @@ class _Copy:
                 hashed=_worth_hashing(reading),
                 require_hash=self._settings.require_hash,
             )
-            with self._damage_named(), open_destination() as writer:
+            with self._damage_named(), _closed(open_destination()) as writer:
                 self._debug('destination is open')
                 copied = self._copy(reading, writer, checks)
             checks.conclude()
@@ -315,6 +318,20 @@ class _Copy:
             time.monotonic() - self._began_at,
             **more,
         )
+
+
+@contextlib.contextmanager
+def _closed(resource: Closable) -> Iterator[Closable]:
+    """Closes it in the end. A failure to close hides no error before it."""
+    try:
+        yield resource
+    except BaseException:
+        try:
+            resource.close()
+        except errors.CowError as failure:
+            LOG.warning('%s', failure)
+        raise
+    resource.close()
 
 
 def _worth_hashing(reading: StreamReading | ExtentReading) -> bool:

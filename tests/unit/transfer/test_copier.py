@@ -426,6 +426,37 @@ def test_failed_write_leaves_no_volume(backend, fail_at):
     assert source.opened == 1
 
 
+class Unclosable(RecordingBackend):
+    """Its connection is lost, at the second write if that is told."""
+
+    def _of(self, writer):
+        def close():
+            self.closed += 1
+            raise errors.ConnectionLost('close', OSError('injected'))
+
+        writer.close = close
+        return writer
+
+    def open(self, volume_name, size_bytes):
+        return self._of(super().open(volume_name, size_bytes))
+
+
+def test_close_that_fails_hides_no_error_before_it(caplog):
+    backend = Unclosable()
+    backend.fail_at = 2
+
+    said = fails(errors.StorageError, backend, MemorySource(CONTENT))
+    assert 'Could not write' in said
+    assert 'Could not close' in caplog.text
+
+
+def test_close_that_fails_is_an_error_of_its_own():
+    backend = Unclosable()
+
+    said = fails(errors.ConnectionLost, backend, MemorySource(CONTENT))
+    assert 'Could not close' in said
+
+
 def test_volume_that_cannot_be_opened_is_removed(backend):
     backend.failing = {'open'}
 
