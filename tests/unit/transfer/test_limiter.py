@@ -183,6 +183,7 @@ def test_error_gives_the_slot_back(kind):
     assert limiter.running == 0
 
 
+@pytest.mark.usefixtures('interruptible')
 def test_interrupted_waiter_gives_its_place_up():
     limiter = CopyLimiter(1)
     done = threading.Event()
