@@ -48,3 +48,10 @@ def is_ours(name: str) -> bool:
 def scratch_name(base: str) -> str:
     """What an image's own bytes are called while its base is made of them."""
     return SCRATCH + base.removeprefix(BASE)
+
+
+def base_of(name: str) -> str:
+    """The name of the base that a scratch, or a base, belongs to."""
+    if name.startswith(SCRATCH):
+        return BASE + name.removeprefix(SCRATCH)
+    return name

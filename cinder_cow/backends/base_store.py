@@ -1,5 +1,4 @@
 # SPDX-License-Identifier: Apache-2.0
-
 """The contract of a backend that keeps base images.
 
 A *base* is an image made raw, with one snapshot, that volumes are cloned
@@ -10,7 +9,7 @@ All methods block; they may be called from several threads at once.
 """
 
 import abc
-from collections.abc import Mapping
+from collections.abc import Callable, Iterable, Mapping
 from dataclasses import dataclass
 import types
 from typing import Self
@@ -68,16 +67,28 @@ class Lease(abc.ABC):
 
     @abc.abstractmethod
     def keep(self, seconds: float) -> None:
-        """Have it renewed for so long from now on, without another word.
+        """Have it renewed for so long from now on, without another call.
 
-        Cheap: called while bytes flow. Without it the lease expires.
+        Cheap: called while bytes flow. Without it the lease expires, so that
+        a holder that hangs does not stop the others for ever.
+
+        :param seconds: finite; at least the half minute of a lease.
         """
 
     @abc.abstractmethod
     def check(self) -> None:
-        """Renew it now.
+        """Renew it now; take it again when it expired and nobody has it.
 
-        :raises LeaseLost: when it is not ours any more.
+        :raises LeaseLost: when another has it, or had the chance to.
+        """
+
+    @abc.abstractmethod
+    def on_lost(self, callback: Callable[[], None]) -> None:
+        """Have it called once when the lease is lost, to stop the work.
+
+        It runs in the thread that finds it out, most often one of the
+        lease's own, within seconds. At once where the lease is lost already.
+        Not called when the lease is released. It must not block.
         """
 
     @abc.abstractmethod
@@ -141,10 +152,11 @@ class BaseStore(abc.ABC):
 
     @abc.abstractmethod
     def used(self, base: Base, image_id: str) -> None:
-        """Write down that a volume of that image was made of it.
+        """Record that a volume of that image was made of the base.
 
         Costs nothing when that was done a short while ago. What cannot be
-        written is logged, and not an error.
+        written is logged, and not an error. Of very many images the last
+        that were used are known.
         """
 
     @abc.abstractmethod
@@ -169,9 +181,11 @@ class BaseStore(abc.ABC):
     def discard(self, name: str) -> None:
         """Remove a scratch, or a base that is not finished.
 
-        Fine when there is none. Waits for what a dead process holds open.
+        Fine when there is none. Waits for what a dead process holds open. A
+        finished base whose info was lost is retired.
 
-        :raises StorageError: when it cannot be removed, or is finished.
+        :raises StorageError: when it cannot be removed, is finished, or was
+            made by another who has the lease by now.
         """
 
     @abc.abstractmethod
@@ -194,19 +208,36 @@ class BaseStore(abc.ABC):
 
     @abc.abstractmethod
     def build_record(self, name: str) -> BuildRecord | None:
-        """What is noted under that name."""
+        """The record of that base's build, if there is one."""
 
     @abc.abstractmethod
-    def set_build_record(self, name: str, note: BuildRecord | None) -> None:
-        """Write it down in place of what was there; None: strike it out."""
+    def set_build_record(self, name: str, record: BuildRecord | None) -> None:
+        """Write the record in place of the one before; None: remove it."""
 
     @abc.abstractmethod
     def build_records(self) -> dict[str, BuildRecord]:
-        """All of them."""
+        """All records of builds, by the names of their bases."""
 
     @abc.abstractmethod
     def stored_bases(self) -> list[StoredBase]:
         """All finished bases that are not retired."""
+
+    @abc.abstractmethod
+    def abandoned(self) -> list[str]:
+        """Names of the scratches and unfinished bases in the storage itself.
+
+        Whatever the build records say; also of those that are being worked
+        on at this moment, which the lease of their base tells apart:
+        :func:`cinder_cow.backends.base_names.base_of`. :meth:`discard`
+        removes them.
+        """
+
+    @abc.abstractmethod
+    def forget_images(self, name: str, image_ids: Iterable[str]) -> None:
+        """Remove those Glance images from what is known of the base.
+
+        They were deleted. What is not there needs no removing.
+        """
 
     @abc.abstractmethod
     def has_children(self, name: str) -> bool:

@@ -58,6 +58,8 @@ class MemoryLease(base_store.Lease):
         self.expires = store.clock() + LEASE_SECONDS
         self._store = store
         self._name = name
+        self._callbacks = []
+        self._is_lost = False
 
     def keep(self, seconds):
         self.kept += 1
@@ -70,6 +72,19 @@ class MemoryLease(base_store.Lease):
         if not self._is_mine() or self.expires <= self._store.clock():
             raise errors.LeaseLost(self._name, 'taken away')
         self.expires = max(self.expires, self._store.clock() + LEASE_SECONDS)
+
+    def on_lost(self, callback):
+        if self._is_lost:
+            callback()
+        else:
+            self._callbacks.append(callback)
+
+    def lose(self):
+        """Another may have it now."""
+        self._is_lost = True
+        callbacks, self._callbacks = self._callbacks, []
+        for callback in callbacks:
+            callback()
 
     def release(self):
         with self._store.guard:
@@ -132,7 +147,9 @@ class MemoryBases(base_store.BaseStore):
     def take_away(self, name):
         """The lease of that name is lost: another may have it now."""
         with self.guard:
-            self.leases.pop(name, None)
+            lease = self.leases.pop(name, None)
+        if lease is not None:
+            lease.lose()
 
     def retire_elsewhere(self, name):
         """Another host retires it: ``find`` here does not know yet."""
@@ -255,6 +272,19 @@ class MemoryBases(base_store.BaseStore):
                 for name, each in self.things.items()
                 if each.info
             ]
+
+    def abandoned(self):
+        self.maybe_fail('abandoned')
+        with self.guard:
+            return [
+                name for name, each in self.things.items() if not each.info
+            ]
+
+    def forget_images(self, name, image_ids):
+        self.maybe_fail('forget_images', name)
+        with self.guard:
+            if name in self.things:
+                self.things[name].image_ids -= set(image_ids)
 
     def has_children(self, name):
         self.maybe_fail('has_children', name)
