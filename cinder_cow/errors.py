@@ -12,6 +12,8 @@
         StorageUnreachable  the cluster does not answer, or not in time
           ConnectionLost    the connection broke while it was used
         StorageFull         no space, or a quota
+          NoRoomForBase     a base image would exceed the limits of bases
+        StorageBusy         another client has it open
       BaseGone              a base image was evicted while it was to be cloned
       LeaseLost             another may be building the same base image
       BuildFailed           the base image that was waited for is not coming
@@ -102,6 +104,25 @@ class StorageFull(StorageError):
     """The cluster or the pool has no room left."""
 
     remedy = 'Free space or raise the quota: see `ceph df detail`.'
+
+
+class NoRoomForBase(StorageFull):
+    """A base image would take more than bases may, or than there is."""
+
+    remedy = (
+        'Remove base images that no volume needs (cinder-cow base list,'
+        ' cinder-cow base evict), delete volumes that were cloned of them,'
+        ' or raise the limit.'
+    )
+
+
+class StorageBusy(StorageError):
+    """Another client has open what is to be removed."""
+
+    remedy = (
+        'A client that died is forgotten after half a minute. See'
+        ' `rbd status` for who has it open.'
+    )
 
 
 class BaseGone(CowError):

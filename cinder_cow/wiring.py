@@ -119,7 +119,11 @@ def eviction_limits(options: Any) -> eviction.EvictionLimits:
     """How many bases are kept, and how long."""
     return eviction.EvictionLimits(
         max_bytes=options.cow_base_max_bytes,
+        max_share=options.cow_base_max_share,
+        max_count=options.cow_base_max_count,
+        max_share_per_project=options.cow_base_max_share_per_project,
         max_idle_seconds=options.cow_base_max_idle_seconds,
+        once_idle_seconds=options.cow_base_once_idle_seconds,
     )
 
 
@@ -134,6 +138,7 @@ def _base_images(
             stall_seconds=options.cow_stall_seconds,
             convert_seconds=options.cow_convert_seconds,
             require_hash=options.cow_require_hash,
+            limits=eviction_limits(options),
         ),
         store,
         image_copier,
@@ -144,6 +149,6 @@ def _base_images(
         auto_bytes=options.cow_base_auto_bytes,
         may_convert=not options.image_conversion_disable,
         require_hash=options.cow_require_hash,
-        shared=options.cow_strict_locations,
+        strict_locations=options.cow_strict_locations,
     )
     return ensure.BaseImages(settings, store, base_builder)

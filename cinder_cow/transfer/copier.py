@@ -48,6 +48,8 @@ class CopyRequest:
     report: copying.Report | None = None
     #: Called when the copy has its turn.
     begun: Callable[[], None] | None = None
+    #: Ends the copy from outside.
+    cancellation: copying.Cancellation | None = None
 
 
 @dataclass(frozen=True, slots=True)
@@ -159,6 +161,7 @@ class ImageCopier:
                 digests=checks.digests,
                 inspect=checks.inspect,
                 report=request.report,
+                cancellation=request.cancellation,
             )
         return copying.copy_stream(
             reading.chunks(),
@@ -168,6 +171,7 @@ class ImageCopier:
             digests=checks.digests,
             inspect=checks.inspect,
             report=request.report,
+            cancellation=request.cancellation,
         )
 
     def _reading(
@@ -231,5 +235,7 @@ def _damage_named(
         if not image.size_bytes:  # all that there is room for came, and more
             raise errors.ImageTooBig(image.image_id, room + 1, room) from exc
         raise errors.SourceDamaged(source, image.image_id, exc) from exc
+    except copying.Cancelled:
+        raise
     except copying.CopyError as exc:
         raise errors.SourceDamaged(source, image.image_id, exc) from exc

@@ -18,6 +18,7 @@ from cinder_cow.backends.base_store import (
     BaseStore,
     BlockDevice,
     BuildRecord,
+    Room,
     StoredBase,
 )
 from cinder_cow.backends.rbd import base_metadata as stories
@@ -26,6 +27,7 @@ from cinder_cow.backends.rbd import (
     build_records,
     lease,
     retired,
+    room,
     snapshots,
 )
 from cinder_cow.backends.rbd.connection import Connection, connected
@@ -239,6 +241,13 @@ class RbdBases(BaseStore):
     def build_records(self) -> dict[str, BuildRecord]:
         with self._images.opened('read the notes on bases') as pool:
             return build_records.read_all(pool.ioctx)
+
+    @native.in_thread
+    @begun_again_when_lost
+    def room(self) -> Room:
+        action = f'ask for the room in {self._images.pool}'
+        with self._images.opened(action) as pool:
+            return room.read(pool.connection.cluster, self._images.pool)
 
     @native.in_thread
     @begun_again_when_lost
