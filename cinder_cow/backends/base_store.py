@@ -265,7 +265,7 @@ class BaseStore(abc.ABC):
         One that cannot be read is left out, with a line in the log.
         """
 
-    def forget_images(self, name: str, image_ids: Iterable[str]) -> None:
+    def forget_images(self, name: str, image_ids: Iterable[str]) -> None:  # noqa: B027
         """Remove these Glance images from those that the base was used for.
 
         They are deleted. Fine when there is no such base or image.
