@@ -3,7 +3,7 @@
 """A process that makes volumes of an image by its base, as cinder-volume does.
 
 `python -m tests.ceph.builder JOB`, with a Job as JSON. It prints a list of
-one [method, error] for each volume, or is killed at the point that the job says.
+one [method, error] for each volume, or is killed where the job says.
 """
 
 import contextlib
