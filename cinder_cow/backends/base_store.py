@@ -178,10 +178,11 @@ class BaseStore(abc.ABC):
 
     @abc.abstractmethod
     def used(self, base: Base, image_id: str) -> None:
-        """Record that a volume of that image was made of it.
+        """Record that a volume of that image was made of the base.
 
         Costs nothing when that was done a short while ago. What cannot be
-        written is logged, and not an error.
+        written is logged, and not an error. Of very many images the last
+        that were used are known.
         """
 
     @abc.abstractmethod
@@ -206,10 +207,12 @@ class BaseStore(abc.ABC):
     def discard(self, name: str) -> None:
         """Remove a scratch, or a base that is not finished.
 
-        Fine when there is none. Waits for what a dead process holds open.
+        Fine when there is none. Waits for what a dead process holds open. A
+        finished base whose info was lost is retired.
 
         :raises StorageBusy: when it is still open after a while.
-        :raises StorageError: when it cannot be removed, or is finished.
+        :raises StorageError: when it cannot be removed, is finished, or was
+            made by another who has the lease by now.
         """
 
     @abc.abstractmethod
@@ -236,19 +239,11 @@ class BaseStore(abc.ABC):
 
     @abc.abstractmethod
     def set_build_record(self, name: str, record: BuildRecord | None) -> None:
-        """Write it in place of what was there; None: remove it."""
+        """Write the record in place of the one before; None: remove it."""
 
     @abc.abstractmethod
     def build_records(self) -> dict[str, BuildRecord]:
-        """All of them, by the bases' names."""
-
-    def abandoned(self) -> list[str]:
-        """Names of the scratches and unfinished bases in the storage.
-
-        Whatever the records say. Some may belong to a build that goes on:
-        the lease of each tells.
-        """
-        return []
+        """All records of builds, by the names of their bases."""
 
     @abc.abstractmethod
     def room(self) -> Room:
@@ -256,7 +251,6 @@ class BaseStore(abc.ABC):
 
         :raises StorageError: when that cannot be found out.
         """
-        raise NotImplementedError
 
     @abc.abstractmethod
     def stored_bases(self) -> list[StoredBase]:
@@ -265,10 +259,21 @@ class BaseStore(abc.ABC):
         One that cannot be read is left out, with a line in the log.
         """
 
-    def forget_images(self, name: str, image_ids: Iterable[str]) -> None:  # noqa: B027
-        """Remove these Glance images from those that the base was used for.
+    @abc.abstractmethod
+    def abandoned(self) -> list[str]:
+        """Names of the scratches and unfinished bases in the storage itself.
 
-        They are deleted. Fine when there is no such base or image.
+        Whatever the build records say; also of those that are being worked
+        on at this moment, which the lease of their base tells apart:
+        :func:`cinder_cow.backends.base_names.base_of`. :meth:`discard`
+        removes them.
+        """
+
+    @abc.abstractmethod
+    def forget_images(self, name: str, image_ids: Iterable[str]) -> None:
+        """Remove those Glance images from what is known of the base.
+
+        They were deleted. What is not there needs no removing.
         """
 
     @abc.abstractmethod

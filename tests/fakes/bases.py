@@ -264,22 +264,9 @@ class MemoryBases(base_store.BaseStore):
         with self.guard:
             return dict(self.records)
 
-    def abandoned(self):
-        self.maybe_fail('abandoned')
-        with self.guard:
-            return [
-                name for name, each in self.things.items() if not each.info
-            ]
-
     def room(self):
         self.maybe_fail('room')
         return self.space
-
-    def forget_images(self, name, image_ids):
-        self.maybe_fail('forget_images', name)
-        with self.guard:
-            if self._is_finished(name):
-                self.things[name].image_ids -= set(image_ids)
 
     def stored_bases(self):
         self.maybe_fail('stored_bases')
@@ -291,6 +278,19 @@ class MemoryBases(base_store.BaseStore):
                 for name, each in self.things.items()
                 if each.info
             ]
+
+    def abandoned(self):
+        self.maybe_fail('abandoned')
+        with self.guard:
+            return [
+                name for name, each in self.things.items() if not each.info
+            ]
+
+    def forget_images(self, name, image_ids):
+        self.maybe_fail('forget_images', name)
+        with self.guard:
+            if name in self.things:
+                self.things[name].image_ids -= set(image_ids)
 
     def has_children(self, name):
         self.maybe_fail('has_children', name)

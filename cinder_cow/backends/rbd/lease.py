@@ -21,7 +21,7 @@ from cinder_cow import errors, native
 from cinder_cow.backends.base_store import Lease
 from cinder_cow.backends.rbd import error_mapping
 from cinder_cow.backends.rbd.connection import Connection
-from cinder_cow.backends.rbd.pool import Images
+from cinder_cow.backends.rbd.pool import ImagePool
 
 LOG = logging.getLogger(__name__)
 
@@ -39,7 +39,7 @@ MUST_BE_NEW = 0
 MAY_RENEW = 1
 
 
-def take(images: Images, name: str) -> 'RbdLease | None':
+def take(images: ImagePool, name: str) -> 'RbdLease | None':
     """The lease on the name; None while another has it."""
     with contextlib.ExitStack() as stack:
         # The lock is the client's: the connection is held as long as it is.
@@ -201,8 +201,10 @@ class RbdLease(Lease):
         """Whether another has it.
 
         Ceph, src/cls/lock/cls_lock_ops.h, cls_lock_get_info_op and _reply:
-        the answer begins with the number of holders, those that have expired
-        left out, and holds their cookies.
+        the answer begins with the number of holders, and holds their
+        cookies. Where the last has expired it is EIO: cls_lock.cc, read_lock,
+        is about to remove the object then, and may not in an operation that
+        reads.
         """
         fields = _string(LOCK)
         request = struct.pack('<BBI', 1, 1, len(fields)) + fields
@@ -210,7 +212,7 @@ class RbdLease(Lease):
             _size, answer = self._ioctx.execute(
                 self._object, 'lock', 'get_info', request
             )
-        except rados.ObjectNotFound:
+        except (rados.ObjectNotFound, rados.IOError):
             return False
         (holders,) = struct.unpack_from('<I', answer, 6)
         return holders > 0 and self._cookie.encode() not in answer

@@ -10,7 +10,7 @@ from cinder_cow.backends.base_store import Readable
 from cinder_cow.backends.rbd import error_mapping
 
 
-class RbdReadable(Readable):
+class RbdReader(Readable):
     """One open RBD image. Several threads may read it at once."""
 
     def __init__(

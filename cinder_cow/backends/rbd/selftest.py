@@ -11,7 +11,9 @@ from cinder_cow.planning import verdict
 
 
 def selftest(
-    connection: Connection, site: ClonePolicy, examples: Iterable[SnapshotRef]
+    connection: Connection,
+    policy: ClonePolicy,
+    examples: Iterable[SnapshotRef],
 ) -> list[CheckResult]:
     """An answer for each image pool, and one on the clone format.
 
@@ -19,17 +21,17 @@ def selftest(
     of the examples that lie in this cluster.
     """
     shown = list(examples)
-    here = {ref.pool for ref in shown if ref.fsid == site.fsid}
-    pools = site.image_pools or sorted(here)
+    here = {ref.pool for ref in shown if ref.fsid == policy.fsid}
+    pools = policy.image_pools or sorted(here)
     return [
-        *_place(site, shown, bool(here)),
-        *(_pool(connection, site, pool) for pool in pools),
+        *_place(policy, shown, bool(here)),
+        *(_pool(connection, policy, pool) for pool in pools),
         _clone_format(connection),
     ]
 
 
 def _place(
-    site: ClonePolicy, shown: list[SnapshotRef], some_are_here: bool
+    policy: ClonePolicy, shown: list[SnapshotRef], some_are_here: bool
 ) -> list[CheckResult]:
     if some_are_here or not shown:
         return []
@@ -39,15 +41,17 @@ def _place(
             'Do images lie in the cluster of the volumes',
             False,
             f'none of the newest does: they lie in the cluster {elsewhere},'
-            f' the volumes in {site.fsid}, and every volume is a full copy',
+            f' the volumes in {policy.fsid}, and every volume is a full copy',
             "Make a store of the volumes' cluster Glance's default, or copy"
             ' the images: glance image-import --import-method copy-image',
         )
     ]
 
 
-def _pool(connection: Connection, site: ClonePolicy, pool: str) -> CheckResult:
-    question = f'May client.{site.user} read the image pool {pool}'
+def _pool(
+    connection: Connection, policy: ClonePolicy, pool: str
+) -> CheckResult:
+    question = f'May client.{policy.user} read the image pool {pool}'
     match snapshots.readable(connection, pool):
         case None:
             return CheckResult(question, True, 'yes')
@@ -64,7 +68,7 @@ def _pool(connection: Connection, site: ClonePolicy, pool: str) -> CheckResult:
                 False,
                 f'no, {absence.value}: every volume from an image there is a'
                 f' full copy',
-                verdict.caps_remedy(site, pool),
+                verdict.caps_remedy(policy, pool),
             )
 
 
