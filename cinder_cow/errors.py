@@ -24,6 +24,7 @@
         SourceUnreachable   the source could not be talked to
         SourceStalled       no byte came for too long
         SourceDamaged       they are not the image's: too few, too many, other
+      CopyCancelled         a copy was ended from outside
       ToolMissing           a program is not installed
 
 A refusal to clone is not an error: see :class:`cinder_cow.model.Refusal`.
@@ -224,6 +225,17 @@ class SourceDamaged(SourceError):
     remedy = (
         'If it happens again, the stored image is damaged: upload it anew.'
     )
+
+
+class CopyCancelled(CowError):
+    """A copy was ended from outside, before all was copied."""
+
+    def __init__(self, image_id: str) -> None:
+        self.image_id = image_id
+        super().__init__(
+            f'The copy of image {image_id} was cancelled, as it was not'
+            f' needed any more. Try again if it is.'
+        )
 
 
 class ToolMissing(CowError):

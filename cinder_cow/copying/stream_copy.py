@@ -32,7 +32,7 @@ def copy_stream(
     :param size_bytes: how much is to come; None where that is not known.
     :raises Truncated: when less comes.
     :raises Excess: when more comes, or more than the destination holds.
-    :raises Cancelled: when it was.
+    :raises Cancelled: when it was, or the error that it was cancelled with.
     """
     pipeline = Pipeline(sink, terms, size_bytes, digests, report, cancellation)
     bounded = sized(chunks, size_bytes, terms.destination_bytes)

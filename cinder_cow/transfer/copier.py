@@ -48,7 +48,8 @@ class CopyRequest:
     report: copying.Report | None = None
     #: Called when the copy has its turn.
     begun: Callable[[], None] | None = None
-    #: Ends the copy from outside.
+    #: Ends the copy from outside, within a second or two where source and
+    #: destination answer.
     cancellation: copying.Cancellation | None = None
 
 
@@ -92,9 +93,21 @@ class ImageCopier:
         :raises ImageUnacceptable: when it is not what it says.
         :raises ImageTooBig: when more comes than the destination holds.
         :raises StorageError: when it cannot be written.
+        :raises CopyCancelled: when it was cancelled, or the error that it
+            was cancelled with.
         """
+        try:
+            return self._retried(image, request, destination)
+        except copying.Cancelled as exc:
+            raise errors.CopyCancelled(image.image_id) from exc
+
+    def _retried(
+        self, image: ImageInfo, request: CopyRequest, destination: Destination
+    ) -> CopyResult:
         open_destination = destination.create
         for retries_left in range(self._settings.retries, -1, -1):
+            if request.cancellation is not None:
+                request.cancellation.check()
             try:
                 return self._copy_once(
                     image, request, destination, open_destination
@@ -153,6 +166,7 @@ class ImageCopier:
             destination_bytes=destination.size_bytes,
             memory_bytes=self._settings.memory_bytes,
         )
+        cancellation = request.cancellation or copying.Cancellation()
         if isinstance(reading, ExtentReading):
             return copying.copy_extents(
                 reading,
@@ -161,18 +175,19 @@ class ImageCopier:
                 digests=checks.digests,
                 inspect=checks.inspect,
                 report=request.report,
-                cancellation=request.cancellation,
+                cancellation=cancellation,
             )
-        return copying.copy_stream(
-            reading.chunks(),
-            writer,
-            terms,
-            size_bytes=image.size_bytes or None,
-            digests=checks.digests,
-            inspect=checks.inspect,
-            report=request.report,
-            cancellation=request.cancellation,
-        )
+        with cancellation.stopping(lambda _error: reading.interrupt()):
+            return copying.copy_stream(
+                reading.chunks(),
+                writer,
+                terms,
+                size_bytes=image.size_bytes or None,
+                digests=checks.digests,
+                inspect=checks.inspect,
+                report=request.report,
+                cancellation=cancellation,
+            )
 
     def _reading(
         self, image: ImageInfo, request: CopyRequest
@@ -235,7 +250,5 @@ def _damage_named(
         if not image.size_bytes:  # all that there is room for came, and more
             raise errors.ImageTooBig(image.image_id, room + 1, room) from exc
         raise errors.SourceDamaged(source, image.image_id, exc) from exc
-    except copying.Cancelled:
-        raise
-    except copying.CopyError as exc:
+    except copying.Truncated as exc:
         raise errors.SourceDamaged(source, image.image_id, exc) from exc

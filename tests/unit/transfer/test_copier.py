@@ -6,6 +6,7 @@ import dataclasses
 import pytest
 
 from cinder_cow import errors
+from cinder_cow.copying import Cancellation
 from tests.fakes.source import LETTER_BYTES, MemorySource, thread_pool
 from tests.unit.sources.filling import (
     AWAY,
@@ -315,6 +316,42 @@ def test_wrong_signature_leaves_no_volume_and_is_not_tried_again(backend):
         errors.SignatureInvalid, backend, source, image=BARE, verifier=Verifier
     )
     assert source.opened == 1
+
+
+# Cancelled from outside.
+
+
+def test_copy_that_is_cancelled_leaves_no_volume(backend):
+    cancellation = Cancellation()
+
+    class Endless(MemorySource):
+        def open(self, image, glance):
+            reading = super().open(image, glance)
+            chunks = reading.chunks
+
+            def cancelled():
+                yield next(chunks())
+                cancellation.cancel()
+                yield from chunks()
+
+            reading.chunks = cancelled
+            return reading
+
+    source = Endless(CONTENT)
+    fails(errors.CopyCancelled, backend, source, cancellation=cancellation)
+    assert source.opened == 1
+
+
+def test_cancellation_with_an_error_is_raised_as_that_error(backend):
+    lost = errors.LeaseLost('cow-base-1', 'expired')
+    cancellation = Cancellation()
+    cancellation.cancel(lost)
+    source = MemorySource(CONTENT)
+
+    with pytest.raises(errors.LeaseLost) as caught:
+        fill(backend, source, cancellation=cancellation)
+    assert caught.value is lost
+    assert source.opened == 0
 
 
 # The destination's own faults.
