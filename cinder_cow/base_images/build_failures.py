@@ -15,6 +15,8 @@ from cinder_cow import errors
 from cinder_cow.backends.base_store import BuildRecord
 from cinder_cow.model import ImageInfo
 
+#: Nothing has failed: this host, or this request, has ended.
+INTERRUPTED = (errors.CopyCancelled,)
 #: While a volume waits: more tries of one host would fail of the same.
 MOST_FAILURES_PER_HOST = 2
 #: By all hosts: with many of them each may come to its first try.
@@ -47,6 +49,8 @@ def failed(
     :param record: of the tries before.
     """
     same = started(image, record)
+    if isinstance(exc, INTERRUPTED):
+        return same
     if isinstance(exc, errors.ImageTooBig):  # for this volume, not for others
         return dataclasses.replace(
             same,

@@ -110,7 +110,11 @@ class BaseBuilder:
         build = _Build(
             name, image, _watched(request, watch), volume_bytes, watch
         )
-        with watch.loss_named(), self._undone_on_failure(build):
+        with (
+            _also_ended_by(request.cancellation, watch),
+            watch.loss_named(),
+            self._undone_on_failure(build),
+        ):
             self._clear(build)
             if rules.is_the_disk(image):
                 copied = self._stream(build)
@@ -274,6 +278,15 @@ def _watched(request: CopyRequest, watch: LeaseWatch) -> CopyRequest:
     return dataclasses.replace(
         request, report=report, cancellation=watch.cancellation
     )
+
+
+def _also_ended_by(
+    cancellation: copying.Cancellation | None, watch: LeaseWatch
+) -> contextlib.AbstractContextManager[None]:
+    """What ends the request ends the build."""
+    if cancellation is None:
+        return contextlib.nullcontext()
+    return cancellation.stopping(watch.cancellation.cancel)
 
 
 def _require_fit(build: _Build, virtual_bytes: int) -> None:

@@ -7,6 +7,9 @@ hosts, look every now and then whether the base is there or the lease is free:
 its holder has failed then, or died, and one of them goes on.
 """
 
+from collections.abc import Callable
+import contextlib
+import dataclasses
 from dataclasses import dataclass, field
 import random
 import socket
@@ -15,7 +18,7 @@ import time
 from oslo_concurrency import lockutils
 from oslo_log import log as logging
 
-from cinder_cow import errors
+from cinder_cow import copying, errors
 from cinder_cow.backends import base_names
 from cinder_cow.backends.base_store import BaseStore, BuildRecord, Lease
 from cinder_cow.base_images import build_failures
@@ -70,6 +73,31 @@ class _Ensuring:
     before: BuildRecord
     losses: int = 0
     is_waiting: bool = False
+
+
+class _FoundMeanwhile(Exception):
+    """The base is there: no slot is needed any more."""
+
+
+class _WaitForSlot(copying.Cancellation):
+    """Ends a wait for a slot when the base is there."""
+
+    def __init__(
+        self,
+        is_found: Callable[[], bool],
+        cancellation: copying.Cancellation | None,
+    ) -> None:
+        """:param cancellation: of the request, which ends it too."""
+        super().__init__()
+        self._is_found = is_found
+        self._of_request = cancellation
+
+    def check(self) -> None:
+        """Called by who waits, every now and then."""
+        if self._of_request is not None:
+            self._of_request.check()
+        if self._is_found():
+            raise _FoundMeanwhile
 
 
 class BaseImages:
@@ -136,14 +164,31 @@ class BaseImages:
         if lease is None:
             return None
         lease.release()
-        with self._base_builder.slot(ensuring.request):
-            lease = self.store.lease(ensuring.name)
-            if lease is None:
-                return None
-            with lease:
-                if self.find(ensuring.image) is not None:
+        try:
+            with self._slot(ensuring):
+                lease = self.store.lease(ensuring.name)
+                if lease is None:
                     return None
-                return self._build(ensuring, lease)
+                with lease:
+                    if self.find(ensuring.image) is not None:
+                        return None
+                    return self._build(ensuring, lease)
+        except _FoundMeanwhile:
+            return None
+
+    def _slot(
+        self, ensuring: _Ensuring
+    ) -> contextlib.AbstractContextManager[None]:
+        """The right to copy.
+
+        :raises _FoundMeanwhile: when another host was quicker.
+        """
+        waiting = _WaitForSlot(
+            lambda: self.find(ensuring.image) is not None,
+            ensuring.request.cancellation,
+        )
+        request = dataclasses.replace(ensuring.request, cancellation=waiting)
+        return self._base_builder.slot(request)
 
     def _build(self, ensuring: _Ensuring, lease: Lease) -> Base | None:
         """None: the lease was lost, and another builds it."""

@@ -74,10 +74,13 @@ class LeaseWatch:
             if not self.is_lost:
                 raise
             LOG.debug('base=%s ended by: %s', self._name, exc)
-            raise errors.LeaseLost(
-                self._name, 'another host has it; the work was stopped'
-            ) from exc
+            raise self._loss() from exc
 
     def _stop(self) -> None:
         self._lost.set()
-        self.cancellation.cancel()
+        self.cancellation.cancel(self._loss())
+
+    def _loss(self) -> errors.LeaseLost:
+        return errors.LeaseLost(
+            self._name, 'another host has it; the work was stopped'
+        )

@@ -12,9 +12,11 @@ from cinder_cow import errors
 from cinder_cow.backends.base_store import BuildRecord
 from cinder_cow.base_images import ensure
 from cinder_cow.model import Verdict, Verification
+from cinder_cow.transfer import copier
 from tests.fakes.bases import MemoryBases, info
 
 ROOM = 2**20
+REQUEST = copier.CopyRequest(glance=None)
 CLONEABLE = Verdict(parent=object())
 
 
@@ -74,8 +76,8 @@ def unacceptable():
 def test_first_to_ask_builds_and_all_later_ones_find(store, qcow2):
     ours = put_together(store)
 
-    first = ours.ensure(qcow2, None, ROOM)
-    second = ours.ensure(qcow2, None, ROOM)
+    first = ours.ensure(qcow2, REQUEST, ROOM)
+    second = ours.ensure(qcow2, REQUEST, ROOM)
 
     assert (first.built, second.built) == (True, False)
     assert first.base == second.base == ours.find(qcow2)
@@ -90,7 +92,7 @@ def test_many_at_once_build_once(store, qcow2):
 
     def ask():
         gate.wait()
-        found.append(ours.ensure(qcow2, None, ROOM))
+        found.append(ours.ensure(qcow2, REQUEST, ROOM))
 
     threads = [threading.Thread(target=ask) for _ in range(16)]
     for each in threads:
@@ -110,21 +112,21 @@ def test_waiter_goes_on_when_the_builder_has_died(store, qcow2):
 
     threading.Timer(0.05, lambda: now.append(now.pop() + 31)).start()
 
-    assert ours.ensure(qcow2, None, ROOM).built
+    assert ours.ensure(qcow2, REQUEST, ROOM).built
 
 
 def test_failed_build_is_recorded_and_tried_again_by_the_next(store, qcow2):
     ours = put_together(store, unreachable(), None, host='a')
 
     with pytest.raises(errors.SourceUnreachable):
-        ours.ensure(qcow2, None, ROOM)
+        ours.ensure(qcow2, REQUEST, ROOM)
     record = store.records[ours.name(qcow2)]
     assert record.failures == 1
     assert record.failures_by_host == {'a': 1}
     assert not record.final
     assert store.leases == {}
 
-    assert ours.ensure(qcow2, None, ROOM).built
+    assert ours.ensure(qcow2, REQUEST, ROOM).built
     assert store.records == {}
 
 
@@ -140,7 +142,7 @@ def while_another_builds(store, ours, qcow2, record):
     timer = threading.Timer(0.05, proceed)
     timer.start()
     try:
-        return ours.ensure(qcow2, None, ROOM)
+        return ours.ensure(qcow2, REQUEST, ROOM)
     finally:
         timer.join()
 
@@ -208,14 +210,14 @@ def test_failures_of_yesterday_do_not_count(store, qcow2):
         failed(qcow2, 'ImageUnacceptable', final=True, here=7),
     )
 
-    assert ours.ensure(qcow2, None, ROOM).built
+    assert ours.ensure(qcow2, REQUEST, ROOM).built
 
 
 def test_image_at_fault_is_recorded_as_such(store, qcow2):
     ours = put_together(store, unacceptable())
 
     with pytest.raises(errors.ImageUnacceptable):
-        ours.ensure(qcow2, None, ROOM)
+        ours.ensure(qcow2, REQUEST, ROOM)
 
     record = store.records[ours.name(qcow2)]
     assert record.final
@@ -238,7 +240,7 @@ def test_failure_of_a_host_or_moment_is_never_final(store, qcow2, failure):
 
     for _ in range(2):
         with pytest.raises(type(failure)):
-            ours.ensure(qcow2, None, ROOM)
+            ours.ensure(qcow2, REQUEST, ROOM)
 
     assert not store.records[ours.name(qcow2)].final
 
@@ -251,7 +253,7 @@ def test_image_that_came_damaged_twice_is_at_fault(store, qcow2):
     found = []
     for _ in range(2):
         with pytest.raises(errors.SourceDamaged):
-            ours.ensure(qcow2, None, ROOM)
+            ours.ensure(qcow2, REQUEST, ROOM)
         found.append(store.records[ours.name(qcow2)].final)
 
     assert found == [False, True]
@@ -261,11 +263,11 @@ def test_volume_that_is_too_small_is_no_failure_of_the_base(store, qcow2):
     ours = put_together(store, errors.ImageTooBig('i-1', ROOM, 1), None)
 
     with pytest.raises(errors.ImageTooBig):
-        ours.ensure(qcow2, None, 1)
+        ours.ensure(qcow2, REQUEST, 1)
 
     assert store.records[ours.name(qcow2)].failures == 0
     assert store.leases == {}
-    assert ours.ensure(qcow2, None, ROOM).built
+    assert ours.ensure(qcow2, REQUEST, ROOM).built
 
 
 def test_next_volume_that_is_too_small_is_refused_without_a_build(
@@ -275,7 +277,7 @@ def test_next_volume_that_is_too_small_is_refused_without_a_build(
 
     for _ in range(10):
         with pytest.raises(errors.ImageTooBig) as caught:
-            ours.ensure(qcow2, None, ROOM - 1)
+            ours.ensure(qcow2, REQUEST, ROOM - 1)
         assert caught.value.image_bytes == ROOM
 
     assert ours._base_builder.made == 1
@@ -297,7 +299,7 @@ def test_waiters_of_a_build_that_found_the_disk_too_big_are_refused(
 def test_lost_lease_lets_the_volume_wait_for_the_next_builder(store, qcow2):
     ours = put_together(store, errors.LeaseLost('x', 'taken'), None)
 
-    assert ours.ensure(qcow2, None, ROOM).built
+    assert ours.ensure(qcow2, REQUEST, ROOM).built
     assert ours._base_builder.made == 2
 
 
@@ -305,7 +307,7 @@ def test_lease_that_is_lost_again_and_again_is_an_error(store, qcow2):
     ours = put_together(store, errors.LeaseLost('x', 'taken'))
 
     with pytest.raises(errors.LeaseLost):
-        ours.ensure(qcow2, None, ROOM)
+        ours.ensure(qcow2, REQUEST, ROOM)
 
     assert ours._base_builder.made == ensure.MOST_LOSSES
 
@@ -323,7 +325,7 @@ def test_who_waits_for_a_slot_holds_no_lease(store, qcow2):
 
     ours._base_builder.slot = slot
 
-    assert ours.ensure(qcow2, None, ROOM).built
+    assert ours.ensure(qcow2, REQUEST, ROOM).built
     assert held == [False, False]
 
 
@@ -337,8 +339,36 @@ def test_base_that_came_while_a_slot_was_waited_for_is_used(store, qcow2):
 
     ours._base_builder.slot = slot
 
-    assert not ours.ensure(qcow2, None, ROOM).built
+    assert not ours.ensure(qcow2, REQUEST, ROOM).built
     assert ours._base_builder.made == 0
+
+
+def test_wait_for_a_slot_ends_when_another_host_has_built_the_base(
+    store, qcow2
+):
+    """As the limiter waits: it looks every now and then."""
+    ours = put_together(store)
+
+    @contextlib.contextmanager
+    def slot(request):
+        request.cancellation.check()
+        store.add(ours.name(qcow2), b'raw')
+        request.cancellation.check()
+        raise AssertionError('it waits on')
+        yield
+
+    ours._base_builder.slot = slot
+
+    assert not ours.ensure(qcow2, REQUEST, ROOM).built
+
+
+def test_cancelled_build_is_no_failure(store, qcow2):
+    ours = put_together(store, errors.CopyCancelled('i-1'))
+
+    with pytest.raises(errors.CopyCancelled):
+        ours.ensure(qcow2, REQUEST, ROOM)
+
+    assert store.records[ours.name(qcow2)].failures == 0
 
 
 def test_finished_base_counts_though_its_record_cannot_be_removed(
@@ -346,7 +376,7 @@ def test_finished_base_counts_though_its_record_cannot_be_removed(
 ):
     ours = put_together(store, lambda: store.failing.add('set_build_record'))
 
-    assert ours.ensure(qcow2, None, ROOM).built
+    assert ours.ensure(qcow2, REQUEST, ROOM).built
     assert 'left to a sweep' in caplog.text
 
 
@@ -357,7 +387,7 @@ def test_killed_build_leaves_its_record_to_a_sweep(store, qcow2):
     ours = put_together(store, kill)
 
     with pytest.raises(KeyboardInterrupt):
-        ours.ensure(qcow2, None, ROOM)
+        ours.ensure(qcow2, REQUEST, ROOM)
 
     assert store.records[ours.name(qcow2)].kind == ''
     assert store.leases == {}
@@ -369,9 +399,9 @@ def test_base_of_untrusted_locations_is_not_used_when_they_must_be_trusted(
     lax = put_together(store, strict_locations=False)
     strict = put_together(store)
 
-    assert lax.ensure(image, None, ROOM).built
+    assert lax.ensure(image, REQUEST, ROOM).built
     assert strict.find(image) is None
-    assert strict.ensure(image, None, ROOM).built
+    assert strict.ensure(image, REQUEST, ROOM).built
 
 
 def test_required_hash_has_an_unverified_base_built_anew(store, qcow2):
@@ -380,7 +410,7 @@ def test_required_hash_has_an_unverified_base_built_anew(store, qcow2):
     store.add(name, b'old', verification=Verification.ABSENT)
 
     assert ours.find(qcow2) is None
-    ensured = ours.ensure(qcow2, None, ROOM)
+    ensured = ours.ensure(qcow2, REQUEST, ROOM)
 
     assert ensured.built
     assert ensured.base.info.verification is Verification.HASH

@@ -41,7 +41,7 @@ def test_loss_cancels_what_goes_on_and_what_is_begun_later(store, lease):
     store.take_away('base')
 
     assert watch.is_lost
-    with pytest.raises(copying.Cancelled):
+    with pytest.raises(errors.LeaseLost):
         copying.copy_stream(
             [b'x'],
             None,
