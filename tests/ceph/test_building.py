@@ -134,10 +134,10 @@ def test_images_of_equal_content_share_a_base(lab, tmp_path):
     result = made.make(twin, 'volume-2', SIZE)
 
     assert result.method is Method.CLONE_BASE
-    (kept,) = made.store.stored_bases()
-    assert kept.image_ids == {packed.image.image_id, twin.image_id}
-    assert kept.info.image_id == packed.image.image_id
-    assert 32 * MIB <= kept.info.stored_bytes <= 64 * MIB
+    (stored,) = made.store.stored_bases()
+    assert stored.image_ids == {packed.image.image_id, twin.image_id}
+    assert stored.info.image_id == packed.image.image_id
+    assert 32 * MIB <= stored.info.stored_bytes <= 64 * MIB
     evict_all(lab)
 
 
@@ -266,9 +266,9 @@ def test_failure_of_one_host_is_not_told_to_the_waiters_of_another(
 
     assert [error for _method, error in made if error] == []
     assert {method for method, _error in made} <= {'build-base', 'clone-base'}
-    told = [error for _method, error in failed if error]
-    assert told
-    assert all('qemu-img is not installed' in error for error in told)
+    said = [error for _method, error in failed if error]
+    assert said
+    assert all('qemu-img is not installed' in error for error in said)
     assert packed.is_in(lab, 'volume-b-1')
     swept(lab)
     evict_all(lab)
