@@ -2,6 +2,7 @@
 
 """The size of a disk by the head of an image's stream."""
 
+import random
 import subprocess
 
 import pytest
@@ -81,3 +82,20 @@ def test_pieces_make_up_the_head_in_any_order(tmp_path, disk_format, order):
 
     assert found[-1] == header_size.disk_bytes(disk_format, content)
     assert found.index(found[-1]) == len(found) - 1  # and no look after it
+
+
+def test_no_head_raises_anything(tmp_path, disk_format):
+    """Heads with random bytes in them; the seed is fixed."""
+    head = create(tmp_path, disk_format, 64 * MIB)[: 256 * 1024]
+    chance = random.Random(19)
+    for _ in range(100):
+        broken = bytearray(head[: chance.randrange(len(head))])
+        for _ in range(min(64, len(broken))):
+            # Most of them where the header is.
+            limit = chance.choice((64, 1024, len(broken)))
+            position = chance.randrange(min(limit, len(broken)))
+            broken[position] = chance.randrange(256)
+
+        found = header_size.disk_bytes(disk_format, bytes(broken))
+
+        assert found is None or found >= 0
