@@ -18,7 +18,7 @@ import threading
 import time
 
 from cinder_cow import errors, execute
-from cinder_cow.backends.rbd import RbdBackend
+from cinder_cow.backends.rbd.backend import RbdBackend
 from cinder_cow.backends.rbd.settings import RbdSettings
 from cinder_cow.base_images import builder, ensure
 from cinder_cow.conversion import convert
