@@ -190,7 +190,7 @@ def test_unused_it_was_last_used_when_it_was_made(store, name):
     assert stored.image_ids == {'image-1'}
 
 
-def test_use_is_written_down_now_and_then(either_lab, store, name):
+def test_use_is_recorded_now_and_then(either_lab, store, name):
     base = built(store, name)
     store.used(base, 'image-2')
     write(either_lab, f'{name}/last_used', b'7')

@@ -12,7 +12,7 @@ from cinder_cow import errors
 from tests.ceph.bases import CONTENT, filled
 
 
-def test_image_here_is_borrowed(either_lab, store):
+def test_image_in_this_cluster_is_cloned_to_a_scratch(either_lab, store):
     image = dataclasses.replace(either_lab.image(CONTENT), disk_format='qcow2')
     named = either_lab.image(CONTENT, name=image.image_id, pool='gold')
     elsewhere = f'rbd://{uuid.uuid4()}/images/{image.image_id}/snap'
@@ -21,15 +21,15 @@ def test_image_here_is_borrowed(either_lab, store):
     missing = f'rbd://{either_lab.fsid}/nowhere/{image.image_id}/snap'
     bad = ('file:///a', elsewhere, by_hand, ours, missing)
 
-    def borrowed(*urls):
+    def cloned(*urls):
         given = dataclasses.replace(image, locations=urls)
         return store.clone_to_scratch(given, 'cow-scratch-1')
 
-    assert not borrowed(*bad)
-    assert not borrowed()
+    assert not cloned(*bad)
+    assert not cloned()
     assert either_lab.names() == []
     for good in (image, named):
-        assert borrowed(*bad, *good.locations)
+        assert cloned(*bad, *good.locations)
         with either_lab.opened('cow-scratch-1') as scratch:
             pool = 'images' if good is image else 'gold'
             assert scratch.get_parent_image_spec()['pool_name'] == pool
@@ -37,7 +37,7 @@ def test_image_here_is_borrowed(either_lab, store):
     assert either_lab.leftovers() == []
 
 
-def test_borrowed_image_is_read(either_lab, store):
+def test_scratch_is_read(either_lab, store):
     store.clone_to_scratch(
         either_lab.image(CONTENT + b'tail'), 'cow-scratch-1'
     )
@@ -72,7 +72,7 @@ def qemu_reads(device):
     return json.loads(done.stdout)['virtual-size']
 
 
-def test_borrowing_copies_nothing_and_leaves_nothing(either_lab, store):
+def test_scratch_copies_nothing_and_leaves_nothing(either_lab, store):
     image = either_lab.image(CONTENT)
 
     assert store.clone_to_scratch(image, 'cow-scratch-1')

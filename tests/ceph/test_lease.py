@@ -14,7 +14,7 @@ import time
 
 import pytest
 
-from cinder_cow import errors, native
+from cinder_cow import errors
 from cinder_cow.backends.rbd import lease as leases
 
 NAME = 'cow-base-raw-sha512-' + 'a' * 128
@@ -149,6 +149,11 @@ def test_kept_it_outlives_its_term(store):
         lease.check()
 
 
+def test_kept_for_ever_is_a_callers_bug(store):
+    with store.lease(NAME) as lease, pytest.raises(ValueError, match='finite'):
+        lease.keep(float('inf'))
+
+
 @pytest.mark.usefixtures('short')
 def test_a_short_stall_limit_does_not_lose_it(store):
     """Progress comes every ten seconds, whatever cow_stall_seconds is."""
@@ -253,7 +258,7 @@ def test_a_lost_connection_loses_it_and_the_next_has_another(lab, store):
     lease = store.lease(NAME)
     lost = threading.Event()
     lease.on_lost(lost.set)
-    _blocklist(lab, lease)
+    lab.blocklist(lease._connection.cluster)
 
     with pytest.raises(errors.LeaseLost, match='connection was lost'):
         lease.check()
@@ -293,11 +298,3 @@ def test_it_is_renewed_while_a_green_main_thread_is_busy(lab):
 
     assert done.stdout.strip() == 'kept', done.stderr
     assert lab.leftovers() == []
-
-
-def _blocklist(lab, lease):
-    addresses = lease._connection.cluster.get_addrs()
-    address = addresses.strip('[]').split(',')[0].removeprefix('v2:')
-    lab.cluster.ceph('osd', 'blocklist', 'add', address)
-    lab.rados.wait_for_latest_osdmap()
-    native.sleep(1)  # for the other client to hear of it, too

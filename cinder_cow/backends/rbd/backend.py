@@ -2,7 +2,6 @@
 """The hooks, by librbd."""
 
 from collections.abc import Iterable
-import contextlib
 from typing import Any, Self
 
 import rados
@@ -17,6 +16,7 @@ from cinder_cow.backends.rbd.pool import (
     ImagePool,
     clone_policy,
     retry_on_lost_connection,
+    retry_on_refused_connection,
 )
 from cinder_cow.backends.rbd.settings import RbdSettings
 from cinder_cow.backends.rbd.writer import RbdWriter
@@ -78,6 +78,7 @@ class RbdBackend(base.ImageBackend):
         return True
 
     @native.in_thread
+    @retry_on_refused_connection
     def clone_snapshot(self, parent: Snapshot, volume_name: str) -> None:
         action = f'clone {parent.ref} to {self._volumes.path(volume_name)}'
         with (
@@ -96,6 +97,7 @@ class RbdBackend(base.ImageBackend):
         return self._volumes.writer(volume_name)
 
     @native.in_thread
+    @retry_on_refused_connection
     def grow(self, volume_name: str, size_bytes: int) -> None:
         path = self._volumes.path(volume_name)
         action = f'grow {path} to {size_bytes} bytes'
@@ -107,6 +109,7 @@ class RbdBackend(base.ImageBackend):
                 image.resize(size_bytes)
 
     @native.in_thread
+    @retry_on_refused_connection
     def flatten(self, volume_name: str) -> None:
         action = f'flatten {self._volumes.path(volume_name)}'
         with (
@@ -116,18 +119,17 @@ class RbdBackend(base.ImageBackend):
             image.flatten()
 
     @native.in_thread
+    @retry_on_lost_connection
     def remove(self, volume_name: str) -> None:
         action = f'remove {self._volumes.path(volume_name)}'
-        with (
-            self._volumes.opened(action) as volumes,
-            contextlib.suppress(rbd.ImageNotFound),
-        ):
-            rbd.RBD().remove(volumes.ioctx, volume_name)
+        with self._volumes.opened(action) as volumes:
+            volumes.remove(volume_name)
 
     def bases(self) -> RbdBases:
         return self._bases
 
     @native.in_thread
+    @retry_on_lost_connection
     def selftest(
         self, examples: Iterable[SnapshotRef]
     ) -> list[base.CheckResult]:

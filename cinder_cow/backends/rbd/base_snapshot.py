@@ -18,10 +18,10 @@ LOG = logging.getLogger(__name__)
 
 #: Of this name is the snapshot that makes a base of an image.
 SNAPSHOT = 'base'
-#: Known at once: more than are in use at a time.
+#: Remembered at once: more than are in use at a time.
 MOST_BASES = 4096
 MOST_USES = 16384
-#: The use of a base is not written down more often than that.
+#: The use of a base is not recorded more often than that.
 USE_SECONDS = 600.0
 
 
@@ -156,8 +156,8 @@ def stored_bytes(image: rbd.Image) -> int:
     return sum(lengths)
 
 
-def note_use(pool: Pool, ref: SnapshotRef, image_id: str) -> None:
-    """Write down that a clone was made for that Glance image."""
+def record_use(pool: Pool, ref: SnapshotRef, image_id: str) -> None:
+    """Record that a clone was made for that Glance image."""
     uses, use, now = pool.connection.uses, (ref, image_id), time.monotonic()
     if use in uses and now - uses[use] < USE_SECONDS:
         return

@@ -35,6 +35,7 @@ from cinder_cow.backends.rbd.pool import (
     ImagePool,
     clone_policy,
     retry_on_lost_connection,
+    retry_on_refused_connection,
 )
 from cinder_cow.backends.rbd.reader import RbdReader
 from cinder_cow.backends.rbd.settings import RbdSettings
@@ -64,6 +65,7 @@ class RbdBases(BaseStore):
             return base_snapshot.find(pool, self._ref(pool.connection, name))
 
     @native.in_thread
+    @retry_on_refused_connection
     def clone(self, base: Base, volume_name: str) -> None:
         ref = base.snapshot.ref
         action = f'clone {ref} to {self._volumes.path(volume_name)}'
@@ -95,12 +97,15 @@ class RbdBases(BaseStore):
 
     @native.in_thread
     def used(self, base: Base, image_id: str) -> None:
-        ref = base.snapshot.ref
         try:
-            with self._images.opened(f'record the use of {ref}') as pool:
-                base_snapshot.note_use(pool, ref, image_id)
+            self._used(base.snapshot.ref, image_id)
         except errors.StorageError as exc:
             LOG.warning('%s', exc)
+
+    @retry_on_lost_connection
+    def _used(self, ref: SnapshotRef, image_id: str) -> None:
+        with self._images.opened(f'record the use of {ref}') as pool:
+            base_snapshot.record_use(pool, ref, image_id)
 
     @native.in_thread
     @retry_on_lost_connection
@@ -121,6 +126,7 @@ class RbdBases(BaseStore):
         return writer
 
     @native.in_thread
+    @retry_on_refused_connection
     def commit(self, name: str, info: BaseInfo) -> Base:
         action = f'finish the base {self._images.path(name)}'
         with (
@@ -169,6 +175,7 @@ class RbdBases(BaseStore):
             )
 
     @native.in_thread
+    @retry_on_refused_connection
     def clone_to_scratch(self, image: ImageInfo, name: str) -> bool:
         parent = self._located(image)
         if parent is None:
@@ -207,7 +214,7 @@ class RbdBases(BaseStore):
             image = stack.enter_context(
                 rbd.Image(pool.ioctx, name, read_only=True)
             )
-            return RbdReader(image, path, stack.pop_all())
+            return RbdReader(image, path, pool.connection, stack.pop_all())
 
     @native.in_thread
     def block_device(self, name: str) -> BlockDevice:
@@ -303,6 +310,7 @@ class RbdBases(BaseStore):
             base_snapshot.forget(connection, self._ref(connection, name))
 
     @native.in_thread
+    @retry_on_lost_connection
     def purge(self) -> list[str]:
         action = f'remove retired bases from {self._images.pool}'
         with self._images.opened(action) as pool:

@@ -8,6 +8,7 @@ its holder died the object stays until the next holder releases it.
 
 from collections.abc import Callable, Iterator
 import contextlib
+import math
 import os
 import socket
 import struct
@@ -91,6 +92,8 @@ class RbdLease(Lease):
         self._thread.start()
 
     def keep(self, seconds: float) -> None:
+        if not math.isfinite(seconds):
+            raise ValueError('a lease is kept for a finite time')
         lasting = max(seconds, LEASE_SECONDS)
         self._keep_until = time.monotonic() + lasting
 
@@ -118,7 +121,7 @@ class RbdLease(Lease):
                 self._unlock()
         except errors.StorageError as exc:
             LOG.warning('It expires in %s s: %s', LEASE_SECONDS, exc)
-            self._give_up_connection(exc)
+            self._connection.failed(exc)
         finally:
             self._resources.close()
 
@@ -162,7 +165,7 @@ class RbdLease(Lease):
                 yield
         except errors.ConnectionLost as exc:
             # The lock is this client's alone: another one cannot renew it.
-            self._give_up_connection(exc)
+            self._connection.failed(exc)
             raise self._lose(f'the connection was lost: {exc.cause}') from exc
 
     def _lose(self, reason: str) -> errors.LeaseLost:
@@ -173,10 +176,6 @@ class RbdLease(Lease):
         for callback in callbacks:
             callback()
         return errors.LeaseLost(self.name, self._lost)
-
-    def _give_up_connection(self, exc: errors.StorageError) -> None:
-        if isinstance(exc, errors.ConnectionLost):
-            self._connection.kept = False
 
     def _unlock(self) -> None:
         try:

@@ -11,7 +11,11 @@ import tenacity
 
 from cinder_cow import errors, native
 from cinder_cow.backends.rbd import error_mapping
-from cinder_cow.backends.rbd.connection import Connection, connected
+from cinder_cow.backends.rbd.connection import (
+    Connection,
+    ConnectionRefused,
+    connected,
+)
 from cinder_cow.backends.rbd.settings import RbdSettings
 from cinder_cow.backends.rbd.writer import RbdWriter
 from cinder_cow.model import ClonePolicy, Snapshot
@@ -20,6 +24,12 @@ from cinder_cow.model import ClonePolicy, Snapshot
 #: safe to be asked again, on a new one.
 retry_on_lost_connection = tenacity.retry(
     retry=tenacity.retry_if_exception_type(errors.ConnectionLost),
+    stop=tenacity.stop_after_attempt(2),
+    reraise=True,
+)
+#: What changes something is tried again only where nothing was done yet.
+retry_on_refused_connection = tenacity.retry(
+    retry=tenacity.retry_if_exception_type(ConnectionRefused),
     stop=tenacity.stop_after_attempt(2),
     reraise=True,
 )
@@ -89,6 +99,7 @@ class ImagePool:
             yield Pool(connection, ioctx)
 
     @native.in_thread
+    @retry_on_refused_connection
     def create(self, name: str, size_bytes: int) -> None:
         """Make an empty image.
 
@@ -132,7 +143,7 @@ class ImagePool:
             for option, setting in UNCACHED.items():
                 pool.connection.cluster.conf_set(option, setting)
             image = stack.enter_context(rbd.Image(pool.ioctx, name))
-            return RbdWriter(image, path, stack.pop_all())
+            return RbdWriter(image, path, pool.connection, stack.pop_all())
 
     @contextlib.contextmanager
     def new(self, name: str) -> Iterator[None]:

@@ -120,3 +120,10 @@ def test_scratch_is_named_after_its_base(hashed):
 
 def test_every_format_with_a_base_is_raw_or_can_be_converted():
     assert set(formats.FORMATS) == {*formats.RAW_FORMATS, *convert.FORMATS}
+
+
+def test_a_scratch_belongs_to_its_base(hashed):
+    name = base_name(hashed)
+
+    assert base_names.base_of(base_names.scratch_name(name)) == name
+    assert base_names.base_of(name) == name
