@@ -22,9 +22,11 @@
         SignatureInvalid    its signature does not hold
       SourceError           an image's bytes could not be read
         SourceUnreachable   the source could not be talked to
-        SourceStalled       no byte came for too long
+        SourceStalled       no byte came for too long, or too few
         SourceDamaged       they are not the image's: too few, too many, other
+      TooManyCopies         too many copies wait for their slot already
       CopyCancelled         a copy was ended from outside
+      CopyTimedOut          a copy took longer than a copy may
       ToolMissing           a program is not installed
 
 A refusal to clone is not an error: see :class:`cinder_cow.model.Refusal`.
@@ -211,11 +213,12 @@ class SourceUnreachable(SourceError):
 
 
 class SourceStalled(SourceError):
-    """No byte came for `cow_stall_seconds`."""
+    """No byte came for `cow_stall_seconds`, or too few in a longer time."""
 
     remedy = (
         'See whether the source is overloaded; cow_stall_seconds is how long'
-        ' a silence is tolerated.'
+        ' a silence is tolerated, cow_min_copy_bytes_per_second how slow a'
+        ' source may be.'
     )
 
 
@@ -227,14 +230,42 @@ class SourceDamaged(SourceError):
     )
 
 
+class TooManyCopies(CowError):
+    """Too many copies wait for their slot already."""
+
+    def __init__(self, max_waiting: int) -> None:
+        self.max_waiting = max_waiting
+        super().__init__(
+            f'{max_waiting} copies of images wait in this process already, as'
+            f' many as cow_max_waiting_copies allows, and none more is taken'
+            f' from this project. Try again later; if it happens often, raise'
+            f' cow_max_copies, or add hosts.'
+        )
+
+
+class CopyTimedOut(CowError):
+    """A copy took longer than a copy may."""
+
+    def __init__(self, image_id: str, seconds: float) -> None:
+        self.image_id = image_id
+        self.seconds = seconds
+        super().__init__(
+            f'The copy of image {image_id} was not done after'
+            f' {seconds:.0f} s, which is cow_copy_seconds. See whether the'
+            f' source or the Ceph cluster is overloaded; raise the option for'
+            f' images that take longer.'
+        )
+
+
 class CopyCancelled(CowError):
     """A copy was ended from outside, before all was copied."""
 
-    def __init__(self, image_id: str) -> None:
-        self.image_id = image_id
+    def __init__(self, subject: str) -> None:
+        """:param subject: the image, or the volume that it is copied for."""
+        self.subject = subject
         super().__init__(
-            f'The copy of image {image_id} was cancelled, as it was not'
-            f' needed any more. Try again if it is.'
+            f'The copy for {subject} was cancelled, as it was not needed any'
+            f' more. Try again if it is.'
         )
 
 

@@ -66,9 +66,41 @@ OPTS = [
         'cow_max_copies',
         default=4,
         min=1,
-        help='Copies that one backend makes at once; the others wait in the'
-        ' order of their coming. Clones never wait. Each copy takes'
-        ' cow_copy_memory_bytes and, for the hash, most of a core.',
+        help='Copies that one backend makes at once; the others wait, and the'
+        ' next is of the project that has the fewest, in turn. Clones never'
+        ' wait. Each copy takes cow_copy_memory_bytes and, for the hash, most'
+        ' of a core.',
+    ),
+    cfg.IntOpt(
+        'cow_max_waiting_copies',
+        default=32,
+        min=0,
+        help='Copies that wait in one cinder-volume process for cow_max_copies'
+        ' at most. One more fails at once, so that the scheduler tries another'
+        ' host, or takes the place of one of the project that has most places.'
+        ' Each holds one of the threads that serve requests, of which'
+        ' oslo.messaging has 64 (executor_thread_pool_size): the default'
+        ' leaves half of them free.',
+    ),
+    cfg.IntOpt(
+        'cow_copy_seconds',
+        default=24 * 3600,
+        min=60,
+        help='The longest copy of one image, in seconds, all its tries'
+        ' together and without the wait for its beginning. The default lets'
+        ' the slowest source that cow_min_copy_bytes_per_second allows give'
+        ' 84 GiB.',
+    ),
+    cfg.IntOpt(
+        'cow_min_copy_bytes_per_second',
+        default=2**20,
+        min=0,
+        help='Bytes per second that a source has to give on average of a'
+        ' minute, to which one silence of cow_stall_seconds is added; a slower'
+        ' copy fails, as it would hold its place among cow_max_copies for'
+        ' days. The time that the destination takes does not count. Only for'
+        ' sources that are read in order, such as "glance". The default is a'
+        ' tenth of what a network of 100 Mbit/s carries. 0 allows any rate.',
     ),
     cfg.IntOpt(
         'cow_copy_retries',

@@ -16,7 +16,7 @@ from cinder_cow.base_images import builder, ensure, eviction
 from cinder_cow.conversion import convert
 from cinder_cow.execute import Parts
 from cinder_cow.planning import plan
-from cinder_cow.transfer import copier, limiter
+from cinder_cow.transfer import copier, limiter, pace
 
 #: Cinder's options of a backend that are read here, as Cinder defines them
 #: in cinder/volume/drivers/rbd.py: for who reads cinder.conf without Cinder.
@@ -88,7 +88,9 @@ def parts(options: Any) -> Parts:
     image_copier = copier.ImageCopier(
         copy_settings(options),
         sources.from_options(options),
-        limiter.CopyLimiter(options.cow_max_copies),
+        limiter.CopyLimiter(
+            options.cow_max_copies, options.cow_max_waiting_copies
+        ),
     )
     return Parts(
         backend, image_copier, _base_images(options, backend, image_copier)
@@ -101,6 +103,11 @@ def copy_settings(options: Any) -> copier.CopySettings:
         memory_bytes=options.cow_copy_memory_bytes,
         retries=options.cow_copy_retries,
         require_hash=options.cow_require_hash,
+        pace_limits=pace.PaceLimits(
+            min_bytes_per_second=options.cow_min_copy_bytes_per_second,
+            stall_seconds=options.cow_stall_seconds,
+            copy_seconds=options.cow_copy_seconds,
+        ),
     )
 
 

@@ -5,12 +5,14 @@ from collections.abc import Iterator
 import contextlib
 from dataclasses import dataclass
 import functools
+from http import client
 from typing import Any, Self
 import urllib.parse
 
 from glanceclient import exc as glance_errors
 from keystoneauth1 import adapter
 from keystoneauth1 import exceptions as keystone_errors
+from oslo_log import log as logging
 import requests
 import urllib3
 
@@ -20,16 +22,25 @@ from cinder_cow.sources import http_body
 from cinder_cow.sources.base import GlanceAccess, ImageSource, StreamReading
 from cinder_cow.sources.http_body import Body
 
+LOG = logging.getLogger(__name__)
+
 #: An RBD object: where a chunk is one, it is written without another copy.
 CHUNK_BYTES = 4 * 2**20
 #: A broken download is taken up again so often where Glance's store can.
 RESUMES = 3
 #: What a connection ends with that breaks on the way.
-BROKEN = (urllib3.exceptions.HTTPError, OSError, http_body.Incomplete)
+BROKEN = (
+    urllib3.exceptions.HTTPError,
+    client.HTTPException,
+    OSError,
+    http_body.Incomplete,
+)
+#: What a request ends with. requests lets some of urllib3's own pass.
 UNREACHABLE = (
     glance_errors.ClientException,
     keystone_errors.ClientException,
     requests.exceptions.RequestException,
+    *BROKEN,
 )
 
 
@@ -106,19 +117,31 @@ class GlanceReading(StreamReading):
         self._resources.close()
 
     def _begin(self, position: int) -> tuple[requests.Response, Body]:
+        """The answer to a request for all that comes from there on."""
         try:
             return self._get(position)
+        except errors.SourceError:
+            raise
         except keystone_errors.ConnectTimeout as exc:  # also while it waits
             raise self._stalled(position) from exc
         except http_body.Interrupted as exc:
             raise self._unreachable('it was interrupted') from exc
         except UNREACHABLE as exc:
             raise self._unreachable(exc) from exc
+        except Exception as exc:  # noqa: BLE001  Cinder's and plugins' clients
+            reason = f'{type(exc).__name__}: {exc}'
+            raise self._unreachable(reason) from exc
 
     def _resume(self, position: int, broken: object) -> Body:
         """The rest of the body, where Glance's store can begin there."""
         if self._interrupted:
             raise self._unreachable('it was interrupted')
+        LOG.debug(
+            'image=%s the download broke after %d bytes: %s',
+            self._image.image_id,
+            position,
+            broken,
+        )
         self._resumes += 1
         cause = broken if isinstance(broken, Exception) else None
         if position > 0 and self._resumes <= RESUMES:
@@ -161,6 +184,10 @@ class GlanceReading(StreamReading):
             body.interrupt()
         if response.status_code == requests.codes.no_content:
             raise self._unreachable('it holds no data')
+        if position == 0 and response.status_code != requests.codes.ok:
+            raise self._unreachable(
+                f'the answer is HTTP {response.status_code} and not 200'
+            )
         return response, body
 
     def _path(self) -> str:

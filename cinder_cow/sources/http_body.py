@@ -4,6 +4,7 @@
 from collections.abc import Callable, Iterator
 import contextlib
 import os
+import re
 import threading
 
 import requests
@@ -44,7 +45,7 @@ class Body(Closing):
 
         :raises Incomplete: at the end.
         """
-        expected = self._response.headers.get('Content-Length', '')
+        expected_bytes = self._expected_bytes()
         got_bytes = 0
         # Not iter_content: it copies everything once more.
         for chunk in self._response.raw.stream(
@@ -53,8 +54,19 @@ class Body(Closing):
             got_bytes += len(chunk)
             yield chunk
         # urllib3 looks itself from version 2 on only.
-        if expected.isdecimal() and got_bytes < int(expected):
-            raise Incomplete(int(expected), got_bytes)
+        if got_bytes < expected_bytes:
+            raise Incomplete(expected_bytes, got_bytes)
+
+    def _expected_bytes(self) -> int:
+        """What the headers promise, 0 if nothing.
+
+        A length beside a transfer encoding is void: RFC 9112, 6.3.
+        """
+        headers = self._response.headers
+        if headers.get('Transfer-Encoding'):
+            return 0
+        found = re.fullmatch('[0-9]{1,18}', headers.get('Content-Length', ''))
+        return int(found[0]) if found else 0
 
     def interrupt(self) -> None:
         """Break the connection. From any thread; does not wait."""

@@ -51,8 +51,9 @@ def test_other_content_has_another_name(hashed, changed):
 def test_an_iso_is_read_as_raw(hashed):
     raw = dataclasses.replace(hashed, disk_format='raw')
     iso = dataclasses.replace(hashed, disk_format='iso')
+    gpt = dataclasses.replace(hashed, disk_format='gpt')
 
-    assert base_name(iso) == base_name(raw)
+    assert base_name(iso) == base_name(gpt) == base_name(raw)
 
 
 @pytest.mark.parametrize(

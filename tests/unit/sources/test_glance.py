@@ -52,7 +52,7 @@ BROKEN = {
     'goes on elsewhere': breaks(1000, skips_bytes=1),
     'breaks for ever': breaks(1000),
 }
-UNREACHABLE = [204, 401, 403, 404, 410, 500, 503]
+UNREACHABLE = [203, 204, 206, 401, 403, 404, 410, 500, 503]
 
 
 @pytest.fixture
@@ -96,6 +96,48 @@ def test_image_of_unknown_size_arrives(serving):
     unknown = ImageInfo(IMAGE_ID, 'active', 'raw', 'bare')
 
     assert read(serving(Answer(length=-1)), unknown) == CONTENT
+
+
+class NotEnforcing:
+    """A server whose clients are as urllib3 1.26: it checks no length."""
+
+    def __init__(self, server):
+        self._server = server
+
+    def access(self):
+        client = self._server.access()
+
+        def trusting(response, **_more):
+            response.raw.enforce_content_length = False
+
+        client.http_client.session.session.hooks['response'].append(trusting)
+        return client
+
+
+@pytest.mark.parametrize('urllib3', ['1.26', '2'])
+@pytest.mark.parametrize('first', ['truncates', 'nothing comes'])
+@pytest.mark.parametrize('size_bytes', [0, SIZE])
+def test_body_shorter_than_its_length_is_damaged_though_the_size_is_unknown(
+    serving, urllib3, first, size_bytes
+):
+    image = ImageInfo(IMAGE_ID, 'active', 'raw', 'bare', size_bytes)
+    server = serving(BROKEN[first])
+    if urllib3 == '1.26':
+        server = NotEnforcing(server)
+
+    with pytest.raises(errors.SourceDamaged):
+        read(server, image)
+
+
+def test_client_that_cannot_be_made_is_unreachable():
+    def access():
+        raise AttributeError('injected')
+
+    with (
+        glance_source().open(IMAGE, access) as reading,
+        pytest.raises(errors.SourceUnreachable, match='AttributeError: inj'),
+    ):
+        list(reading.chunks())
 
 
 def test_glance_is_asked_as_the_user(serving):
