@@ -18,7 +18,7 @@ from cinder_cow.cinder_adapter import (
     periodic_sweep,
     records,
 )
-from cinder_cow.conversion import qemu_img
+from cinder_cow.conversion import selftest
 from cinder_cow.model import ImageInfo, Method, Verdict
 from cinder_cow.planning import plan
 from cinder_cow.transfer.copier import ImageCopier
@@ -72,7 +72,7 @@ class CowRBDDriver(rbd.RBDDriver):
             self._image_copier()
             finding, examples = glance_selftest.glance_check()
             records.check_result(finding)
-            for finding in [*backend.selftest(examples), qemu_img.check()]:
+            for finding in [*backend.selftest(examples), *selftest.checks()]:
                 records.check_result(finding)
             periodic_sweep.start(
                 self.configuration.cow_base_sweep_seconds,
