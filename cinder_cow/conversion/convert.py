@@ -63,13 +63,9 @@ class Converter:
         QEMU's own reading of it, as of all it does with the image: a vhd by
         Virtual PC or QEMU is rounded up to whole cylinders.
 
-        :raises ImageUnacceptable: when QEMU cannot open it, takes it for
-            another format, or sees another file in it.
-        :raises StorageError: when the storage fails.
-        :raises ConversionLimitExceeded: when it takes too long.
-        :raises ConversionInterrupted: when qemu-img is ended from outside.
-        :raises ConfinementMissing: when it must be confined, and cannot be.
-        :raises ToolMissing: when there is no qemu-img.
+        :raises ImageUnacceptable: when QEMU takes it for another format, or
+            sees another file in it.
+        :raises CowError: when QEMU cannot open it, as :func:`qemu_img.run`.
         :raises Cancelled: when it was cancelled.
         """
         name = _source(image, source)

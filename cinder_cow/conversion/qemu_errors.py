@@ -105,18 +105,23 @@ def failure(run: Run, code: int, stderr: str) -> errors.CowError:
         return errors.ToolMissing("QEMU's driver for RBD", PACKAGES['rbd'])
     if _MEMORY.match(said) or said.startswith(_LOADER):
         return _out_of_memory(run, said)
-    if name and name == run.target:
-        return _storage_error(run, said)
-    if _RBD.match(said):
-        return _storage_error(run, said)
-    at_byte = _AT_BYTE.fullmatch(said)
-    if at_byte and (at_byte[1] == 'writing' or at_byte[2] in _OF_STORAGE):
+    if _is_storages(said) or (name and name == run.target):
         return _storage_error(run, said)
     return errors.ImageUnacceptable(
         run.image.image_id,
         f'qemu-img {run.command} failed on it as {run.image.disk_format}:'
         f' {_without_names(said)}. Upload it anew, with its true disk format;'
         f' see qemu-img check',
+    )
+
+
+def _is_storages(said: str) -> bool:
+    """Whether no content of an image brings that message about."""
+    if _RBD.match(said):
+        return True
+    at_byte = _AT_BYTE.fullmatch(said)
+    return at_byte is not None and (
+        at_byte[1] == 'writing' or at_byte[2] in _OF_STORAGE
     )
 
 

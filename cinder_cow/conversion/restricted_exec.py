@@ -110,19 +110,7 @@ def _landlock(policy: Policy) -> None:
             errno.ENOSYS, 'the kernel has no Landlock, or it is turned off'
         )
     rights = (1 << _FILE_RIGHTS[min(version, 5)]) - 1
-    net = _BIND_TCP | _CONNECT_TCP if version >= _NET_VERSION else 0
-    scope = _SCOPE_ALL if version >= _SCOPE_VERSION else 0
-    attributes = struct.pack('=QQQ', rights, net, scope)
-    size = 24 if scope else 16 if net else 8
-    ruleset = _checked(
-        _libc.syscall(
-            ctypes.c_long(_CREATE_RULESET),
-            attributes,
-            ctypes.c_size_t(size),
-            ctypes.c_uint(0),
-        ),
-        'landlock_create_ruleset',
-    )
+    ruleset = _new_ruleset(version, rights)
     read = _READ_FILE | _READ_DIR
     write = _WRITE_FILE | _TRUNCATE | _IOCTL_DEV
     for paths, allowed in (
@@ -132,7 +120,7 @@ def _landlock(policy: Policy) -> None:
     ):
         for path in paths:
             _allow_path(ruleset, path, allowed & rights)
-    if net:
+    if version >= _NET_VERSION:
         for first, last in policy['ports']:
             for port in range(first, last + 1):
                 rule = struct.pack('=QQ', _CONNECT_TCP, port)
@@ -146,6 +134,25 @@ def _landlock(policy: Policy) -> None:
         'landlock_restrict_self',
     )
     os.close(ruleset)
+
+
+def _new_ruleset(version: int, rights: int) -> int:
+    """It denies all that this version of Landlock knows."""
+    values = [rights]
+    if version >= _NET_VERSION:
+        values.append(_BIND_TCP | _CONNECT_TCP)
+    if version >= _SCOPE_VERSION:
+        values.append(_SCOPE_ALL)
+    attributes = struct.pack(f'={len(values)}Q', *values)
+    return _checked(
+        _libc.syscall(
+            ctypes.c_long(_CREATE_RULESET),
+            attributes,
+            ctypes.c_size_t(len(attributes)),
+            ctypes.c_uint(0),
+        ),
+        'landlock_create_ruleset',
+    )
 
 
 def _allow_path(ruleset: int, path: str, allowed: int) -> None:

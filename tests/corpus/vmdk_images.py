@@ -103,7 +103,7 @@ def file_readers(path):
         )
         .replace('RW 0 SPARSE "x"\n', '')
         .encode()
-        .ljust(MIB, b'\n'),
+        .ljust(MIB, b'\0'),
     )
     yield (
         'vmdk of capacity 0 whose descriptor is elsewhere',
