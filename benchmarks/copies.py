@@ -22,22 +22,23 @@ import rbd
 from benchmarks import programs
 from benchmarks.errors import BenchmarkError
 from benchmarks.statistics import in_turns
-from cinder_cow.backends import base as backends
-from cinder_cow.backends.rbd import RbdBackend
+from cinder_cow.backends.rbd.backend import RbdBackend
+from cinder_cow.backends.rbd.settings import RbdSettings
 from cinder_cow.model import ImageInfo, Verification
-from cinder_cow.sources.base import ImageSource, SourceSettings
-from cinder_cow.sources.glance import GlanceSource
+from cinder_cow.sources.base import ImageSource
+from cinder_cow.sources.glance import GlanceSettings, GlanceSource
 from cinder_cow.sources.rbd import RbdSource
 from cinder_cow.transfer import copier
+from cinder_cow.transfer.destination import NewDestination
 from cinder_cow.transfer.limiter import CopyLimiter
-from demo import cases, space
+from measuring import rows, space
 from sandbox.ceph import Cluster
 from sandbox.cloud import Cloud
 from sandbox.stack import Stack
 
 MIB = 2**20
 GIB = 2**30
-POOL = cases.POOLS['cow']
+POOL = rows.POOLS['cow']
 USER = 'cinder'
 GLANCE_ORDER = 23
 SPARSE_BYTES = 10 * GIB
@@ -70,7 +71,7 @@ def stream(
     )
     bare = dataclasses.replace(image, hash_algo=None, hash_value=None)
     glance = glanceclient.Client('2', session=http.session)
-    source = GlanceSource(copies.sources)
+    source = GlanceSource(GlanceSettings())
     url = f'{http.get_endpoint()}/images/{image_id}/file'
     token = http.session.get_token()
     download = f'curl -sf -H "X-Auth-Token: {token}" {url}'
@@ -103,7 +104,7 @@ def sparse(copies: 'Copies', rounds: int) -> dict[str, list[float]]:
             SPARSE_BYTES,
             (f'rbd://{far.fsid}/images/{image_id}/snap',),
         )
-        source = RbdSource(copies.sources)
+        source = copies.rbd_source
         export = (
             f'rbd -c {far.conf} --id {USER} export --no-progress'
             f' images/{image_id}@snap -'
@@ -126,7 +127,7 @@ class Copies:
         self.path: pathlib.Path | None = None
         self._conf = stack.clusters[0].conf
         self._backend = RbdBackend(
-            backends.BackendSettings(
+            RbdSettings(
                 cluster_name='ceph',
                 conf_path=str(self._conf),
                 user=USER,
@@ -135,8 +136,8 @@ class Copies:
                 image_pools=('images',),
             )
         )
-        self.sources = SourceSettings(
-            self._backend.settings, ((str(stack.clusters[1].conf), USER),)
+        self.rbd_source = RbdSource(
+            self._backend.settings, [(str(stack.clusters[1].conf), USER)]
         )
 
     def by_engine(
@@ -153,8 +154,10 @@ class Copies:
         )
         volume_id = str(uuid.uuid4())
         name = f'volume-{volume_id}'
-        destination = copier.Destination(
-            lambda: self._backend.open(name, size_bytes), size_bytes, True
+        destination = NewDestination(
+            size_bytes,
+            lambda: self._backend.open(name, size_bytes),
+            lambda: self._backend.remove(name),
         )
         began = time.perf_counter()
         filled = image_copier.copy(

@@ -6,6 +6,7 @@
 
     CowError
       ImageTooBig           the image does not fit into the volume
+      ConversionDisabled    the image has to be converted, and may not be
       VolumeExists          there is something under the volume's name already
       StorageError          Ceph did not do what it was asked
         StorageUnreachable  the cluster does not answer, or not in time
@@ -63,16 +64,27 @@ class ImageTooBig(CowError):
         )
 
 
-class VolumeExists(CowError):
-    """There is an RBD image under the volume's name already."""
+class ConversionDisabled(CowError):
+    """The image has to be converted, and this host is not to convert any."""
 
-    def __init__(self, pool: str, volume_name: str) -> None:
-        self.pool = pool
-        self.volume_name = volume_name
+    def __init__(self, image_id: str, disk_format: str) -> None:
+        self.image_id = image_id
+        self.reason = (
+            f'its disk format is {disk_format!r}, and image_conversion_disable'
+            f' is set in cinder.conf. Use an image of the disk format raw'
+        )
+        super().__init__(f'Image {image_id} is not converted: {self.reason}')
+
+
+class VolumeExists(CowError):
+    """There is something under the volume's name already."""
+
+    def __init__(self, path: str, remedy: str = 'remove it') -> None:
+        """:param path: what the storage calls it."""
+        self.path = path
         super().__init__(
-            f'There is an RBD image {pool}/{volume_name} already; it was left'
-            f' as it is. If no volume uses it, remove it: rbd rm'
-            f' {pool}/{volume_name}'
+            f'There is a volume {path} already; it was left as it is. If no'
+            f' volume of Cinder uses it: {remedy}'
         )
 
 

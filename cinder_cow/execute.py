@@ -5,86 +5,75 @@ The volume is made, completed and handed over; or it is removed and an error
 is raised. Only what this call made is ever removed.
 """
 
-from collections.abc import Callable, Iterator
-import contextlib
+from collections.abc import Callable
 from dataclasses import dataclass
-from typing import Any
+import types
+from typing import Any, Self, TypeVar
 
 from oslo_log import log as logging
 
-from cinder_cow import errors
+from cinder_cow import errors, model
 from cinder_cow.backends.base import ImageBackend
 from cinder_cow.base_images.ensure import BaseImages, Ensured
-from cinder_cow.model import (
-    BuildBase,
-    Clone,
-    CloneBase,
-    Delegate,
-    ImageInfo,
-    Method,
-    Plan,
-    Refusal,
-    Result,
-    Stream,
-    Target,
-    Verification,
-)
-from cinder_cow.transfer.copier import (
-    CopyRequest,
-    CopyResult,
-    Destination,
-    ImageCopier,
-    opener,
-)
+from cinder_cow.model import Method, Result, Verification
+from cinder_cow.transfer.copier import CopyRequest, CopyResult, ImageCopier
+from cinder_cow.transfer.destination import ExistingDestination, NewDestination
 
 LOG = logging.getLogger(__name__)
+T = TypeVar('T')
+
+
+@dataclass(frozen=True, slots=True)
+class Parts:
+    """What works for one backend of cinder.conf."""
+
+    backend: ImageBackend
+    image_copier: ImageCopier
+    #: None where the backend keeps no base images.
+    base_images: BaseImages | None = None
 
 
 @dataclass(frozen=True, slots=True)
 class CreateRequest:
-    """What a plan is carried out with."""
+    """One volume that is asked for."""
 
-    image: ImageInfo
-    target: Target
-    backend: ImageBackend
-    #: Completes a volume that has its content: QoS, replication; told
-    #: whether the image's signature was verified, None for a clone of the
-    #: image itself. When it raises, a new volume is removed and the error
-    #: goes on.
+    image: model.ImageInfo
+    target: model.Target
+    copy: CopyRequest
+    #: Completes a volume that has its content: QoS, replication. Its
+    #: argument says whether the image's signature was verified; None for a
+    #: clone of the image itself. When it raises, a new volume is removed.
     finish: Callable[[bool | None], None]
-    image_copier: ImageCopier
-    request: CopyRequest
-    #: None where the backend keeps no base images.
-    bases: BaseImages | None = None
 
 
-def run(plan: Plan, work: CreateRequest) -> Result:
-    """What was done for the volume.
+def run(plan: model.Plan, request: CreateRequest, parts: Parts) -> Result:
+    """What was done for the volume, exactly as planned.
 
     :raises CowError: and whatever ``finish`` raises. The volume is gone then.
     """
+    LOG.debug('volume=%s plan=%s', request.target.volume_id, plan)
     match plan:
-        case Clone():
-            return _clone(plan, work)
-        case CloneBase():
-            return _clone_base(plan, work)
-        case BuildBase():
-            return _build_base(plan, work)
-        case Stream():
-            return _stream(plan, work)
-        case Delegate():
-            return _delegate(plan, work)
+        case model.Clone():
+            return _clone(plan, request, parts)
+        case model.CloneBase():
+            return _clone_base(plan, request, parts)
+        case model.BuildBase():
+            return _build_base(plan, request, parts)
+        case model.Stream():
+            return _stream(plan, request, parts)
+        case model.Delegate():
+            return _delegate(plan, request)
 
 
-def _clone(plan: Clone, work: CreateRequest) -> Result:
-    name = work.target.volume_name
-    with _made_or_removed(work.backend, name):
-        work.backend.clone(work.image, name)
-        if plan.parent.size_bytes < plan.size_bytes:
-            work.backend.grow(name, plan.size_bytes)
-        work.finish(None)
+def _clone(plan: model.Clone, request: CreateRequest, parts: Parts) -> Result:
+    with _NewVolume(parts.backend, request.target) as volume:
+        volume.make(
+            lambda: parts.backend.clone_snapshot(plan.parent, volume.name)
+        )
+        volume.grow(plan.parent.size_bytes, plan.size_bytes)
+        request.finish(None)
     return _result(
-        work,
+        request,
         Method.CLONE,
         'cloneable',
         verification=Verification.SHARED,
@@ -92,44 +81,58 @@ def _clone(plan: Clone, work: CreateRequest) -> Result:
     )
 
 
-def _clone_base(plan: CloneBase, work: CreateRequest) -> Result:
-    ensured = Ensured(plan.base, built=False)
-    try:
-        return _of_base(ensured, plan, work)
-    except errors.BaseGone:  # evicted just now
-        return _build_base(BuildBase(plan.size_bytes, plan.refusals), work)
-
-
-def _build_base(plan: BuildBase, work: CreateRequest) -> Result:
-    """Once more when it is evicted before it could be cloned."""
-    assert work.bases is not None
-    for last in (False, True):
-        ensured = work.bases.ensure(work.image, work.request, plan.size_bytes)
-        try:
-            return _of_base(ensured, plan, work)
-        except errors.BaseGone:
-            if last:
-                raise
-    raise AssertionError('not reached')
-
-
-def _of_base(
-    ensured: Ensured, plan: CloneBase | BuildBase, work: CreateRequest
+def _clone_base(
+    plan: model.CloneBase, request: CreateRequest, parts: Parts
 ) -> Result:
-    assert work.bases is not None
-    base, name = ensured.base, work.target.volume_name
-    if base.snapshot.size_bytes > plan.size_bytes:
+    try:
+        return _clone_of(Ensured(plan.base, built=False), plan, request, parts)
+    except errors.BaseGone:  # evicted since it was found
+        build = model.BuildBase(plan.size_bytes, plan.refusals)
+        return _build_base(build, request, parts)
+
+
+def _build_base(
+    plan: model.BuildBase, request: CreateRequest, parts: Parts
+) -> Result:
+    """Builds it twice when it is evicted before it could be cloned."""
+    try:
+        return _clone_of(_ensured(plan, request, parts), plan, request, parts)
+    except errors.BaseGone:
+        return _clone_of(_ensured(plan, request, parts), plan, request, parts)
+
+
+def _ensured(
+    plan: model.BuildBase, request: CreateRequest, parts: Parts
+) -> Ensured:
+    assert parts.base_images is not None
+    return parts.base_images.ensure(
+        request.image, request.copy, plan.size_bytes
+    )
+
+
+def _clone_of(
+    ensured: Ensured,
+    plan: model.CloneBase | model.BuildBase,
+    request: CreateRequest,
+    parts: Parts,
+) -> Result:
+    assert parts.base_images is not None
+    base, store = ensured.base, parts.base_images.store
+    base_bytes = base.snapshot.size_bytes
+    if base_bytes > plan.size_bytes:
         raise errors.ImageTooBig(
-            work.image.image_id, base.snapshot.size_bytes, plan.size_bytes
+            request.image.image_id, base_bytes, plan.size_bytes
         )
-    with _made_or_removed(work.backend, name):
-        work.bases.store.clone(base, name)
-        if base.snapshot.size_bytes < plan.size_bytes:
-            work.backend.grow(name, plan.size_bytes)
-        work.finish(base.info.signature_verified)
-    work.bases.store.used(base, work.image.image_id)
+    with _NewVolume(parts.backend, request.target) as volume:
+        volume.make(lambda: store.clone(base, volume.name))
+        volume.grow(base_bytes, plan.size_bytes)
+        if request.target.replicated:
+            LOG.debug('volume=%s is flattened', request.target.volume_id)
+            parts.backend.flatten(volume.name)
+        request.finish(base.info.signature_verified)
+    store.used(base, request.image.image_id)
     return _result(
-        work,
+        request,
         Method.BUILD_BASE if ensured.built else Method.CLONE_BASE,
         _codes(plan.refusals) or 'based',
         verification=base.info.verification,
@@ -140,26 +143,30 @@ def _of_base(
     )
 
 
-def _stream(plan: Stream, work: CreateRequest) -> Result:
-    name = work.target.volume_name
-    destination = Destination(
-        opener(
-            lambda: work.backend.open(name, plan.size_bytes),
-            lambda: work.backend.remove(name),
-        ),
-        plan.size_bytes,
-        is_zero=True,
-    )
+def _stream(
+    plan: model.Stream, request: CreateRequest, parts: Parts
+) -> Result:
+    backend = parts.backend
     with (
-        _made_or_removed(work.backend, name),
-        work.image_copier.slot(work.request),
+        _NewVolume(backend, request.target) as volume,
+        parts.image_copier.slot(request.copy),
     ):
-        filled = work.image_copier.copy(work.image, work.request, destination)
-        work.finish(filled.signature_verified)
-    return _streamed(work, filled, plan.refusals)
+        copied = parts.image_copier.copy(
+            request.image,
+            request.copy,
+            NewDestination(
+                plan.size_bytes,
+                lambda: volume.make(
+                    lambda: backend.open(volume.name, plan.size_bytes)
+                ),
+                volume.remove,
+            ),
+        )
+        request.finish(copied.signature_verified)
+    return _streamed(request, copied, plan.refusals)
 
 
-def overwrite(work: CreateRequest) -> Result:
+def overwrite(request: CreateRequest, parts: Parts) -> Result:
     """What was done to give a volume that is there the image's content.
 
     Its old bytes are gone, its snapshots stay. After an error it holds
@@ -167,25 +174,23 @@ def overwrite(work: CreateRequest) -> Result:
 
     :raises ImageTooBig: before a byte is written.
     """
-    image, target = work.image, work.target
+    image, target = request.image, request.target
     if image.size_bytes > target.size_bytes:
         raise errors.ImageTooBig(
             image.image_id, image.size_bytes, target.size_bytes
         )
-    destination = Destination(
-        lambda: work.backend.reopen(target.volume_name),
-        target.size_bytes,
-        is_zero=False,
+    destination = ExistingDestination(
+        target.size_bytes, lambda: parts.backend.reopen(target.volume_name)
     )
-    with work.image_copier.slot(work.request):
-        filled = work.image_copier.copy(image, work.request, destination)
-    work.finish(filled.signature_verified)
-    return _streamed(work, filled, ())
+    with parts.image_copier.slot(request.copy):
+        copied = parts.image_copier.copy(image, request.copy, destination)
+    request.finish(copied.signature_verified)
+    return _streamed(request, copied, ())
 
 
-def _delegate(plan: Delegate, work: CreateRequest) -> Result:
+def _delegate(plan: model.Delegate, request: CreateRequest) -> Result:
     return _result(
-        work,
+        request,
         Method.DELEGATE,
         _codes(plan.refusals),
         verification=Verification.DELEGATED,
@@ -194,55 +199,92 @@ def _delegate(plan: Delegate, work: CreateRequest) -> Result:
 
 
 def _streamed(
-    work: CreateRequest, filled: CopyResult, refusals: tuple[Refusal, ...]
+    request: CreateRequest,
+    copied: CopyResult,
+    refusals: tuple[model.Refusal, ...],
 ) -> Result:
     return _result(
-        work,
+        request,
         Method.STREAM,
         _codes(refusals) or 'reimage',
-        verification=filled.verification,
-        source=filled.source,
+        verification=copied.verification,
+        source=copied.source,
         refusals=refusals,
-        bytes_copied=filled.bytes_copied,
+        bytes_copied=copied.bytes_copied,
     )
 
 
 def _result(
-    work: CreateRequest, method: Method, reason: str, **more: Any
+    request: CreateRequest, method: Method, reason: str, **more: Any
 ) -> Result:
     return Result(
-        work.target.volume_id, work.image.image_id, method, reason, **more
+        request.target.volume_id,
+        request.image.image_id,
+        method,
+        reason,
+        **more,
     )
 
 
-def _codes(refusals: tuple[Refusal, ...]) -> str:
+def _codes(refusals: tuple[model.Refusal, ...]) -> str:
     return ','.join(dict.fromkeys(each.code.value for each in refusals))
 
 
-@contextlib.contextmanager
-def _made_or_removed(
-    backend: ImageBackend, volume_name: str
-) -> Iterator[None]:
-    if backend.exists(volume_name):
-        raise errors.VolumeExists(backend.settings.pool, volume_name)
-    # From here on, what is there is ours.
-    try:
-        yield
-    except errors.VolumeExists:
-        raise  # somebody was faster
-    except BaseException:  # also when the green thread is killed
-        _remove(backend, volume_name)
-        raise
+class _NewVolume:
+    """A volume that is removed again when its making fails.
 
+    A context manager. What was there before :meth:`make`, or was made under
+    the same name by somebody else, is never removed.
+    """
 
-def _remove(backend: ImageBackend, volume_name: str) -> None:
-    try:
-        backend.remove(volume_name)
-    except errors.CowError as exc:
-        # The first error is the one to report; this one is told here.
-        LOG.warning(
-            'The unfinished volume %s may be left behind: %s If no volume'
-            ' of Cinder uses it, remove it with `rbd rm`.',
-            volume_name,
-            exc,
-        )
+    def __init__(self, backend: ImageBackend, target: model.Target) -> None:
+        self.name = target.volume_name
+        self._backend = backend
+        self._is_ours = False
+
+    def make(self, make: Callable[[], T]) -> T:
+        """What ``make`` answers, which makes something under the name.
+
+        :raises VolumeExists: when there is something already.
+        """
+        if self._backend.exists(self.name):
+            raise errors.VolumeExists(self._backend.path(self.name))
+        self._is_ours = True
+        try:
+            return make()
+        except errors.VolumeExists:  # made by another in between
+            self._is_ours = False
+            raise
+
+    def grow(self, parent_bytes: int, size_bytes: int) -> None:
+        """Make it as large as was asked for."""
+        if parent_bytes < size_bytes:
+            self._backend.grow(self.name, size_bytes)
+
+    def remove(self) -> None:
+        """Remove it, if this made it."""
+        if self._is_ours:
+            self._backend.remove(self.name)
+            self._is_ours = False
+
+    def __enter__(self) -> Self:
+        return self
+
+    def __exit__(
+        self,
+        exc_type: type[BaseException] | None,
+        exc: BaseException | None,
+        traceback: types.TracebackType | None,
+    ) -> None:
+        if exc is None:
+            return
+        try:  # also when the green thread is killed
+            self.remove()
+        except errors.CowError as failure:
+            # The first error is the one to raise; this one is logged.
+            LOG.warning(
+                'The unfinished volume %s may be left behind: %s If no'
+                ' volume of Cinder uses it, remove it.',
+                self._backend.path(self.name),
+                failure,
+            )

@@ -40,6 +40,9 @@ class Target:
     volume_id: str
     volume_name: str
     size_bytes: int
+    #: Whether it is mirrored to another cluster. A clone cannot be, unless
+    #: its parent is: so the volume must depend on none.
+    replicated: bool = False
 
 
 @dataclass(frozen=True, slots=True)
@@ -163,6 +166,7 @@ class RefusalCode(enum.Enum):
     SIGNED = 'signed'
     NOT_ACTIVE = 'not-active'
     BACKEND_CANNOT_CLONE = 'backend-cannot-clone'
+    REPLICATED = 'replicated'
 
 
 @dataclass(frozen=True, slots=True)
@@ -270,19 +274,3 @@ class Result:
     def lasting(self, seconds: float) -> 'Result':
         """The same, with the time it took."""
         return replace(self, seconds=seconds)
-
-    def __str__(self) -> str:
-        pool = self.parent.pool if self.parent else '-'
-        return (
-            f'volume={self.volume_id} image={self.image_id}'
-            f' method={self.method.value} reason={self.reason}'
-            f' pool={pool} parent={self.parent or "-"}'
-            f' seconds={self.seconds:.3f} bytes={self.bytes_copied}'
-            f' source={self.source or "-"}'
-            f' verification={self.verification.value}'
-            f'{self._why()}'
-        )
-
-    def _why(self) -> str:
-        why = '; '.join(map(str, self.refusals))
-        return f' why="{why}"' if why else ''

@@ -1,49 +1,149 @@
 # SPDX-License-Identifier: Apache-2.0
+"""Options into working parts, once, for the driver and for the command.
 
-"""Puts together what works for one backend, from its configuration."""
+It imports no Cinder. Where Cinder's own options count they are read from the
+same object as ours: each option is an attribute, by its name.
+"""
 
+import contextlib
 from typing import Any
 
-from cinder_cow import sources
-from cinder_cow.backends import base as backends
-from cinder_cow.base_images.builder import BaseBuilder
-from cinder_cow.base_images.ensure import BaseImages
-from cinder_cow.cinder_adapter import image_info
-from cinder_cow.conversion.convert import Converter
-from cinder_cow.transfer.copier import ImageCopier
-from cinder_cow.transfer.limiter import CopyLimiter
+from oslo_config import cfg
+
+from cinder_cow import backends, errors, sources
+from cinder_cow.backends.base import ImageBackend
+from cinder_cow.base_images import builder, ensure, eviction
+from cinder_cow.conversion import convert
+from cinder_cow.execute import Parts
+from cinder_cow.planning import plan
+from cinder_cow.transfer import copier, limiter
+
+#: Cinder's options of a backend that are read here, as Cinder defines them
+#: in cinder/volume/drivers/rbd.py: for who reads cinder.conf without Cinder.
+CINDER_BACKEND_OPTIONS = (
+    cfg.StrOpt('volume_driver', default=''),
+    cfg.StrOpt('rbd_cluster_name', default='ceph'),
+    cfg.StrOpt('rbd_pool', default='rbd'),
+    cfg.StrOpt('rbd_user'),
+    cfg.StrOpt('rbd_ceph_conf', default=''),
+    cfg.IntOpt('rbd_store_chunk_size', default=4),
+    cfg.IntOpt('rados_connect_timeout', default=-1),
+    cfg.IntOpt('rados_connection_retries', default=3),
+    cfg.IntOpt('rados_connection_interval', default=5),
+)
+#: And those of [DEFAULT]: cinder/image/glance.py, cinder/common/config.py,
+#: cinder/image/image_utils.py.
+CINDER_DEFAULT_OPTIONS = (
+    cfg.StrOpt('verify_glance_signatures', default='enabled'),
+    cfg.BoolOpt('image_conversion_disable', default=False),
+    cfg.ListOpt(
+        'vmdk_allowed_types', default=['streamOptimized', 'monolithicSparse']
+    ),
+)
 
 
-def image_copier(
-    configuration: Any, settings: backends.BackendSettings, turns: CopyLimiter
-) -> ImageCopier:
-    """What fills volumes with bytes.
+class Options:
+    """The options of one backend, some of them replaced or added."""
 
-    :raises PluginNotLoadable: when a source is not there.
+    def __init__(self, options: Any, **replaced: Any) -> None:
+        """:param options: what has all others as attributes."""
+        self._options = options
+        self._replaced = replaced
+
+    def __eq__(self, other: object) -> bool:
+        return (
+            isinstance(other, Options)
+            and self._options == other._options
+            and self._replaced == other._replaced
+        )
+
+    __hash__ = None  # type: ignore[assignment]
+
+    def __getattr__(self, name: str) -> Any:
+        if name in self._replaced:
+            return self._replaced[name]
+        return getattr(self._options, name)
+
+
+def plugin_options(options: Any) -> list[cfg.Opt]:
+    """The options that the backend and the sources bring themselves.
+
+    A plugin that cannot be loaded brings none: its use will say why.
     """
-    return ImageCopier(
-        image_info.fill_settings(configuration),
-        sources.load(
-            tuple(configuration.cow_sources),
-            image_info.source_settings(configuration, settings),
-        ),
-        turns,
+    found: list[cfg.Opt] = []
+    with contextlib.suppress(errors.PluginNotLoadable):
+        found.extend(backends.backend_class(options.cow_backend).OPTIONS)
+    for name in options.cow_sources:
+        with contextlib.suppress(errors.PluginNotLoadable):
+            found.extend(sources.source_class(name).OPTIONS)
+    return found
+
+
+def parts(options: Any) -> Parts:
+    """What works for the backend of these options.
+
+    :raises PluginNotLoadable: when the backend or a source cannot be made.
+    """
+    backend = backends.from_options(options)
+    image_copier = copier.ImageCopier(
+        copy_settings(options),
+        sources.from_options(options),
+        limiter.CopyLimiter(options.cow_max_copies),
+    )
+    return Parts(
+        backend, image_copier, _base_images(options, backend, image_copier)
     )
 
 
-def bases(
-    configuration: Any, backend: backends.ImageBackend, made_by: ImageCopier
-) -> BaseImages | None:
-    """What finds and builds bases; None where the backend keeps none."""
+def copy_settings(options: Any) -> copier.CopySettings:
+    """How copies are made."""
+    return copier.CopySettings(
+        memory_bytes=options.cow_copy_memory_bytes,
+        retries=options.cow_copy_retries,
+        require_hash=options.cow_require_hash,
+    )
+
+
+def converter(options: Any) -> convert.Converter:
+    """What turns images of other formats into raw."""
+    return convert.Converter(
+        convert.ConversionLimits(
+            seconds=options.cow_convert_seconds,
+            cpu_seconds=options.cow_convert_seconds,
+            address_space_bytes=options.cow_convert_memory_bytes,
+        )
+    )
+
+
+def eviction_limits(options: Any) -> eviction.EvictionLimits:
+    """How many bases are kept, and how long."""
+    return eviction.EvictionLimits(
+        max_bytes=options.cow_base_max_bytes,
+        max_idle_seconds=options.cow_base_max_idle_seconds,
+    )
+
+
+def _base_images(
+    options: Any, backend: ImageBackend, image_copier: copier.ImageCopier
+) -> ensure.BaseImages | None:
     store = backend.bases()
     if store is None:
         return None
-    base_builder = BaseBuilder(
-        image_info.build_settings(configuration),
+    base_builder = builder.BaseBuilder(
+        builder.BuildSettings(
+            stall_seconds=options.cow_stall_seconds,
+            convert_seconds=options.cow_convert_seconds,
+            require_hash=options.cow_require_hash,
+        ),
         store,
-        made_by,
-        Converter(image_info.convert_limits(configuration)),
+        image_copier,
+        converter(options),
     )
-    return BaseImages(
-        image_info.base_settings(configuration), store, base_builder
+    settings = ensure.BaseSettings(
+        rule=plan.BaseRule(options.cow_base_images),
+        auto_bytes=options.cow_base_auto_bytes,
+        may_convert=not options.image_conversion_disable,
+        require_hash=options.cow_require_hash,
+        shared=options.cow_strict_locations,
     )
+    return ensure.BaseImages(settings, store, base_builder)

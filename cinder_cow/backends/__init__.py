@@ -1,21 +1,35 @@
 # SPDX-License-Identifier: Apache-2.0
-"""Where volumes live. Plugins of the stevedore group `cinder_cow.backends`."""
+"""Where volumes live: the storage contracts, and their Ceph form in rbd/.
 
-import functools
+Plugins of the stevedore group `cinder_cow.backends`. May import planning and
+what is below it.
+"""
+
+from typing import Any
 
 from cinder_cow import plugins
-from cinder_cow.backends.base import BackendSettings, ImageBackend
+from cinder_cow.backends.base import ImageBackend
 
 NAMESPACE = 'cinder_cow.backends'
+OPTION = 'cow_backend'
 
 
-@functools.lru_cache(maxsize=8)
-def load(name: str, settings: BackendSettings) -> ImageBackend:
-    """The backend of that entry point; the same one for equal settings.
+def backend_class(name: str) -> type[ImageBackend]:
+    """The backend's class, by the name of its entry point.
 
-    :raises PluginNotLoadable: when there is none of that name, or it is none.
+    :raises PluginNotLoadable: when there is none of that name.
     """
-    backend: ImageBackend = plugins.load(
-        'cow_backend', NAMESPACE, name, ImageBackend, settings
+    found: type[ImageBackend] = plugins.load(
+        OPTION, NAMESPACE, name, ImageBackend
     )
-    return backend
+    return found
+
+
+def from_options(options: Any) -> ImageBackend:
+    """The backend that `cow_backend` names.
+
+    :raises PluginNotLoadable: when it cannot be made.
+    """
+    name = options.cow_backend
+    with plugins.naming(OPTION, NAMESPACE, name):
+        return backend_class(name).from_options(options)

@@ -7,12 +7,16 @@ in for them, are those of the blueprint "Efficient volumes from images". A
 backend without the hooks is told so in every verdict, and its volumes are
 filled instead.
 
-All methods block; they may be called from several threads at once.
+A backend is made from its section of cinder.conf, and may have options of its
+own there. All methods block; they may be called from several threads at once.
 """
 
 import abc
-from collections.abc import Iterable
+from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
+from typing import Any, ClassVar, Self
+
+from oslo_config import cfg
 
 from cinder_cow.backends.base_store import BaseStore
 from cinder_cow.backends.writer import VolumeWriter
@@ -24,31 +28,6 @@ from cinder_cow.model import (
     SnapshotRef,
     Verdict,
 )
-
-
-@dataclass(frozen=True, slots=True)
-class BackendSettings:
-    """What a backend is told at its making: who it is, where, and the trust.
-
-    Made anew when Cinder fails over to another cluster.
-    """
-
-    cluster_name: str
-    #: Path of ceph.conf; empty: where librados looks by itself.
-    conf_path: str
-    user: str | None
-    pool: str
-    #: Least object size of a new volume.
-    object_bytes: int
-    #: Time limit of connecting and of each operation; negative: Ceph's own.
-    timeout_seconds: int = -1
-    connect_attempts: int = 3
-    connect_interval_seconds: int = 5
-    image_pools: tuple[str, ...] = ()
-    strict_locations: bool = True
-    verify_signatures: bool = True
-    #: Where base images are kept; empty: in ``pool``.
-    base_pool: str = ''
 
 
 @dataclass(frozen=True, slots=True)
@@ -69,10 +48,22 @@ class CheckResult:
 
 
 class ImageBackend(abc.ABC):
-    """A storage that volumes from images are made in."""
+    """A storage that volumes from images are made in.
 
-    def __init__(self, settings: BackendSettings) -> None:
-        self.settings = settings
+    Thread-safe; one instance per backend of cinder.conf.
+    """
+
+    #: Options of this backend alone. They are registered in the backend's
+    #: section of cinder.conf beside those of :mod:`cinder_cow.opts`.
+    OPTIONS: ClassVar[Sequence[cfg.Opt]] = ()
+
+    @classmethod
+    @abc.abstractmethod
+    def from_options(cls, options: Any) -> Self:
+        """The backend of one section of cinder.conf.
+
+        :param options: each option is an attribute, by its name.
+        """
 
     def cloneable(self, image_info: ImageInfo) -> Verdict:
         """Whether the image lies where a clone of it can be made.
@@ -91,17 +82,32 @@ class ImageBackend(abc.ABC):
             )
         )
 
-    def clone(self, image_info: ImageInfo, volume_name: str) -> None:
-        """Make the volume out of the image's own blocks, near-instantly.
+    def clone_snapshot(self, parent: Snapshot, volume_name: str) -> None:
+        """Make the volume out of the parent's blocks, near-instantly.
 
-        Optional, with :meth:`cloneable`. The volume has the image's size.
+        Optional, with :meth:`cloneable`. The volume has the parent's size.
 
+        :param parent: of a verdict of :meth:`cloneable`.
         :raises VolumeExists: and leaves what exists as it is.
         :raises StorageError: when the storage fails. There may be something
             of the volume then.
-        :raises RuntimeError: when the image is not cloneable.
         """
         raise RuntimeError(f'{type(self).__name__} makes no clones')
+
+    def clone(self, image_info: ImageInfo, volume_name: str) -> None:
+        """Make the volume out of the image's own blocks, near-instantly.
+
+        The second hook of the blueprint: the verdict of :meth:`cloneable`,
+        and :meth:`clone_snapshot` of its parent.
+
+        :raises RuntimeError: when the image is not cloneable.
+        """
+        verdict = self.cloneable(image_info)
+        self.clone_snapshot(parent_of(image_info, verdict), volume_name)
+
+    def path(self, volume_name: str) -> str:
+        """What an operator calls the volume in this storage."""
+        return volume_name
 
     @abc.abstractmethod
     def exists(self, volume_name: str) -> bool:
@@ -127,6 +133,14 @@ class ImageBackend(abc.ABC):
     @abc.abstractmethod
     def grow(self, volume_name: str, size_bytes: int) -> None:
         """Make the volume at least ``size_bytes`` large. Never shrinks."""
+
+    def flatten(self, volume_name: str) -> None:
+        """Copy into the volume what it shares with its parent.
+
+        It depends on no parent then, so that it can be mirrored. Optional,
+        with :meth:`clone_snapshot`.
+        """
+        raise RuntimeError(f'{type(self).__name__} makes no clones')
 
     @abc.abstractmethod
     def remove(self, volume_name: str) -> None:

@@ -40,6 +40,11 @@ def base_name(image: ImageInfo, shared: bool = True) -> str:
     return f'{BASE}{kind}-image-{image.image_id}{tail}{signed}'
 
 
+def is_ours(name: str) -> bool:
+    """Whether that is the name of something that belongs to a base."""
+    return name.startswith((BASE, SCRATCH, RETIRED))
+
+
 def scratch_name(base: str) -> str:
     """What an image's own bytes are called while its base is made of them."""
     return SCRATCH + base.removeprefix(BASE)

@@ -25,13 +25,8 @@ from cinder_cow.conversion import header_check
 from cinder_cow.conversion.convert import Converter
 from cinder_cow.model import Base, BaseInfo, ImageInfo, Verification
 from cinder_cow.planning import verdict as rules
-from cinder_cow.transfer.copier import (
-    CopyRequest,
-    CopyResult,
-    Destination,
-    ImageCopier,
-    opener,
-)
+from cinder_cow.transfer.copier import CopyRequest, CopyResult, ImageCopier
+from cinder_cow.transfer.destination import Destination, NewDestination
 
 LOG = logging.getLogger(__name__)
 
@@ -163,17 +158,14 @@ class BaseBuilder:
         """What is read where it lies, where it has to be verified."""
         if request.verifier is None and not self._settings.require_hash:
             return IN_PLACE
-        nowhere = Destination(NullWriter, image.size_bytes, is_zero=True)
-        return self._fill(image, request, nowhere, lease)
+        nothing = NullDestination(image.size_bytes, is_zero=True)
+        return self._fill(image, request, nothing, lease)
 
     def _new(self, name: str, size_bytes: int) -> Destination:
-        return Destination(
-            opener(
-                lambda: self._store.create(name, size_bytes),
-                lambda: self._store.discard(name),
-            ),
+        return NewDestination(
             size_bytes,
-            is_zero=True,
+            lambda: self._store.create(name, size_bytes),
+            lambda: self._store.discard(name),
         )
 
     def _clear(self, name: str) -> None:
@@ -196,6 +188,16 @@ class BaseBuilder:
                 # build stays, and a sweep looks after it.
                 LOG.warning('An unfinished base is left for now: %s', exc)
             raise
+
+
+class NullDestination(Destination):
+    """For bytes that are only to be verified."""
+
+    def create(self) -> VolumeWriter:
+        return NullWriter()
+
+    def reset(self) -> VolumeWriter:
+        return NullWriter()
 
 
 class NullWriter(VolumeWriter):

@@ -20,7 +20,7 @@ from cinder_cow import errors
 from cinder_cow.backends import base_names
 from cinder_cow.backends.base_store import BaseStore, BuildRecord
 from cinder_cow.base_images.builder import BaseBuilder
-from cinder_cow.model import Base, ImageInfo, Verdict, Verification
+from cinder_cow.model import Base, ImageInfo, Verification
 from cinder_cow.planning import plan
 from cinder_cow.transfer.copier import CopyRequest
 
@@ -41,6 +41,8 @@ class BaseSettings:
     rule: plan.BaseRule = plan.BaseRule.AUTO
     #: With AUTO, the largest raw image that gets a base.
     auto_bytes: int = 20 * 2**30
+    #: Whether images of other formats may be converted on this host.
+    may_convert: bool = True
     #: Whether to use only what was held against a hash.
     require_hash: bool = False
     #: Whether images of equal hash share a base.
@@ -65,6 +67,9 @@ class BaseImages:
         base_builder: BaseBuilder,
     ) -> None:
         self.settings = settings
+        self.rule = settings.rule
+        self.auto_bytes = settings.auto_bytes
+        self.may_convert = settings.may_convert
         self._base_builder = base_builder
         self.store = store
 
@@ -163,22 +168,6 @@ class BaseImages:
             self.store.set_build_record(name, _note(exc, failures + 1))
             raise
         self.store.set_build_record(name, None)
-
-
-def facts(
-    bases: BaseImages | None, image: ImageInfo, verdict: Verdict
-) -> plan.BaseFacts:
-    """What decides on a base for the image.
-
-    :raises StorageError: when that cannot be found out.
-    """
-    if bases is None:
-        return plan.NO_BASES
-    rule = bases.settings.rule
-    cloned = bool(verdict) and rule is not plan.BaseRule.ALWAYS
-    looked_for = not cloned and plan.may_have_base(image, rule)
-    found = bases.find(image) if looked_for else None
-    return plan.BaseFacts(rule, bases.settings.auto_bytes, found)
 
 
 class _TellOnce:

@@ -25,6 +25,13 @@ TRANSLATIONS = (
         message_field.Detail.NOT_ENOUGH_SPACE_FOR_IMAGE,
     ),
     (
+        errors.ConversionDisabled,
+        lambda exc: exception.ImageConversionNotAllowed(
+            image_id=exc.image_id, reason=exc.reason
+        ),
+        None,
+    ),
+    (
         errors.SignatureInvalid,
         lambda exc: exception.ImageSignatureVerificationException(
             reason=str(exc)

@@ -8,14 +8,8 @@ from typing import Any
 from cinder.image import glance  # noqa: F401  registers what CONF is asked for
 from oslo_config import cfg
 
-from cinder_cow.backends.base import BackendSettings
-from cinder_cow.base_images import builder, ensure, eviction
-from cinder_cow.cinder_adapter import records
-from cinder_cow.conversion import convert
 from cinder_cow.model import ImageInfo, Target
-from cinder_cow.planning import plan, verdict
-from cinder_cow.sources import base as sources
-from cinder_cow.transfer import copier, signatures
+from cinder_cow.planning import verdict
 
 CONF = cfg.CONF
 GIB = 2**30
@@ -54,117 +48,12 @@ def locations(image_location: Any) -> tuple[str, ...]:
 
 def target(volume: Any) -> Target:
     """The volume to be made."""
-    return Target(volume.id, volume.name, int(volume.size) * GIB)
-
-
-def settings(
-    configuration: Any, config_tuple: tuple[Any, ...]
-) -> BackendSettings:
-    """The backend's settings, from its section of cinder.conf.
-
-    :param config_tuple: what ``_get_config_tuple`` answers: it changes when
-        Cinder fails the backend over to another cluster.
-    """
-    name, conf_path, user, _secret = config_tuple
-    return BackendSettings(
-        cluster_name=name,
-        conf_path=conf_path,
-        user=user,
-        pool=configuration.rbd_pool,
-        object_bytes=configuration.rbd_store_chunk_size * MIB,
-        timeout_seconds=configuration.rados_connect_timeout,
-        connect_attempts=configuration.rados_connection_retries,
-        connect_interval_seconds=configuration.rados_connection_interval,
-        image_pools=tuple(configuration.cow_image_pools),
-        strict_locations=configuration.cow_strict_locations,
-        verify_signatures=verify_signatures(),
-        base_pool=configuration.cow_base_pool,
+    return Target(
+        volume.id,
+        volume.name,
+        int(volume.size) * GIB,
+        replicated=bool(volume.volume_type_id and volume.is_replicated()),
     )
-
-
-def source_settings(
-    configuration: Any, volumes: BackendSettings
-) -> sources.SourceSettings:
-    """The sources' settings, from the backend's section of cinder.conf."""
-    return sources.SourceSettings(
-        volumes=volumes,
-        remote_clusters=tuple(configuration.cow_remote_clusters.items()),
-        glance_stores=tuple(configuration.cow_glance_stores),
-        stall_seconds=configuration.cow_stall_seconds,
-    )
-
-
-def fill_settings(configuration: Any) -> copier.CopySettings:
-    """How copies are made, from the backend's section of cinder.conf."""
-    return copier.CopySettings(
-        memory_bytes=configuration.cow_copy_memory_bytes,
-        retries=configuration.cow_copy_retries,
-        require_hash=configuration.cow_require_hash,
-    )
-
-
-def base_settings(configuration: Any) -> ensure.BaseSettings:
-    """Which images have bases, from the backend's section of cinder.conf."""
-    return ensure.BaseSettings(
-        rule=plan.BaseRule(configuration.cow_base_images),
-        auto_bytes=configuration.cow_base_auto_bytes,
-        require_hash=configuration.cow_require_hash,
-        shared=configuration.cow_strict_locations,
-    )
-
-
-def build_settings(configuration: Any) -> builder.BuildSettings:
-    """How bases are made, from the backend's section of cinder.conf."""
-    return builder.BuildSettings(
-        stall_seconds=configuration.cow_stall_seconds,
-        convert_seconds=configuration.cow_convert_seconds,
-        require_hash=configuration.cow_require_hash,
-    )
-
-
-def convert_limits(configuration: Any) -> convert.ConversionLimits:
-    """What qemu-img may take, from the backend's section of cinder.conf."""
-    return convert.ConversionLimits(
-        seconds=configuration.cow_convert_seconds,
-        cpu_seconds=configuration.cow_convert_seconds,
-        address_space_bytes=configuration.cow_convert_memory_bytes,
-    )
-
-
-def base_limits(configuration: Any) -> eviction.EvictionLimits:
-    """How many bases are kept, from the backend's section of cinder.conf."""
-    return eviction.EvictionLimits(
-        max_bytes=configuration.cow_base_max_bytes,
-        max_idle_seconds=configuration.cow_base_max_idle_seconds,
-    )
-
-
-def request(
-    context: Any, volume: Any, image_meta: dict[str, Any], image_service: Any
-) -> copier.CopyRequest:
-    """What a copy needs of Cinder."""
-    image_id = image_meta['id']
-    properties = image_meta.get('properties') or {}
-    verified = signed(image_meta) and verify_signatures()
-    return copier.CopyRequest(
-        glance=lambda: glance_client(context, image_service),
-        verifier=(
-            (lambda: signatures.verifier(context, image_id, properties))
-            if verified
-            else None
-        ),
-        report=lambda progress: records.progress(volume, image_id, progress),
-        begun=lambda: records.downloading(volume),
-    )
-
-
-def glance_client(context: Any, image_service: Any) -> Any:
-    """A `glanceclient.Client` for one download, as the volume's user.
-
-    Cinder chooses among its Glance servers.
-    """
-    wrapper = image_service._client
-    return wrapper.client or wrapper._create_onetime_client(context)
 
 
 def is_plain(volume: Any, image: ImageInfo) -> bool:

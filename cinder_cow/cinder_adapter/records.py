@@ -7,6 +7,7 @@ from cinder.db import api as db
 from oslo_config import cfg
 from oslo_log import log as logging
 
+from cinder_cow import log_line
 from cinder_cow.backends.base import CheckResult
 from cinder_cow.copying import Progress
 from cinder_cow.model import ImageInfo, Result, Verdict
@@ -48,7 +49,7 @@ def progress(volume: Any, image_id: str, so_far: Progress) -> None:
 
 def report(result: Result) -> None:
     """The one INFO line of a volume."""
-    LOG.info('volume from image: %s', result)
+    LOG.info('%s', log_line.format_result(result))
 
 
 def warn(volume: Any, image: ImageInfo, verdict: Verdict) -> None:

@@ -8,10 +8,10 @@ from typing import Any
 
 from cliff import command, lister, show
 
-from cinder_cow import backends, errors
+from cinder_cow import backends, errors, wiring
 from cinder_cow.backends.base_store import BaseStore, StoredBase
 from cinder_cow.base_images import sweep
-from cinder_cow.base_images.eviction import EvictionLimits, images_of
+from cinder_cow.base_images.eviction import images_of
 from cinder_cow.cli import configuration
 from cinder_cow.cli.columns import Bytes, Seconds, Words, moment
 from cinder_cow.cli.configuration import Section
@@ -151,10 +151,7 @@ class Sweep(_OfBackend, lister.Lister):
         self, args: argparse.Namespace
     ) -> tuple[tuple[str, ...], Iterable[tuple[Any, ...]]]:
         section = self.section(args)
-        limits = EvictionLimits(
-            _first(args.max_bytes, section.cow_base_max_bytes),
-            _first(args.max_idle_seconds, section.cow_base_max_idle_seconds),
-        )
+        limits = wiring.eviction_limits(_with_arguments(section, args))
         swept = sweep.sweep(
             store_of(section), limits, lambda _ids: set(), dry_run=args.dry_run
         )
@@ -176,7 +173,7 @@ def store_of(section: Section) -> BaseStore:
     :raises PluginNotLoadable: when there is no such backend.
     :raises CommandFailed: when it keeps none.
     """
-    backend = backends.load(section.cow_backend, section.settings)
+    backend = backends.from_options(section)
     store = backend.bases()
     if store is None:
         raise CommandFailed(
@@ -258,8 +255,18 @@ def _rows(swept: sweep.SweepResult) -> Iterator[tuple[Any, ...]]:
             yield name, Words(()), 'removed', reason, None, None
 
 
-def _first(given: int | None, configured: int | None) -> int | None:
-    return configured if given is None else given
+def _with_arguments(
+    section: Section, args: argparse.Namespace
+) -> wiring.Options:
+    """The section, with what the command line says in its place."""
+    given = {
+        'cow_base_max_bytes': args.max_bytes,
+        'cow_base_max_idle_seconds': args.max_idle_seconds,
+    }
+    return wiring.Options(
+        section,
+        **{name: each for name, each in given.items() if each is not None},
+    )
 
 
 def _at_least_0(text: str) -> int:

@@ -1,35 +1,22 @@
 # SPDX-License-Identifier: Apache-2.0
 """A backend's section of cinder.conf, read without Cinder."""
 
-from collections.abc import Sequence
+from collections.abc import Iterable, Sequence
 from typing import Any
 
 from oslo_config import cfg
 
-from cinder_cow import opts
-from cinder_cow.backends.base import BackendSettings
+from cinder_cow import opts, wiring
 from cinder_cow.cli.failures import CommandFailed
 
 DRIVER = 'cinder_cow.driver.CowRBDDriver'
 #: Holds what a backend's section does not say.
 SHARED = 'backend_defaults'
-MIB = 2**20
+DEFAULT = {each.dest for each in wiring.CINDER_DEFAULT_OPTIONS}
+
 
 #: Names and defaults are those of cinder/volume/drivers/rbd.py and, for the
 #: driver, of cinder/volume/driver.py.
-UPSTREAM = [
-    cfg.StrOpt('volume_driver', default=''),
-    cfg.StrOpt('rbd_cluster_name', default='ceph'),
-    cfg.StrOpt('rbd_pool', default='rbd'),
-    cfg.StrOpt('rbd_user'),
-    cfg.StrOpt('rbd_ceph_conf', default=''),
-    cfg.IntOpt('rbd_store_chunk_size', default=4),
-    cfg.IntOpt('rados_connect_timeout', default=-1),
-    cfg.IntOpt('rados_connection_retries', default=3),
-    cfg.IntOpt('rados_connection_interval', default=5),
-]
-
-
 class Section:
     """Its options are attributes, by their names.
 
@@ -42,14 +29,21 @@ class Section:
     def __init__(self, conf: cfg.ConfigOpts, name: str) -> None:
         self.name = name
         self._conf = conf
-        for opt in (*UPSTREAM, *opts.OPTS):
-            conf.register_opt(opt, group=SHARED)
-            if name != SHARED:
-                conf.register_opt(opt, group=name)
-                conf.set_default(opt.dest, None, group=name)
+        conf.register_opts(wiring.CINDER_DEFAULT_OPTIONS)
+        self._register((*wiring.CINDER_BACKEND_OPTIONS, *opts.OPTS))
+        self._register(wiring.plugin_options(self))
+
+    def _register(self, options: Iterable[cfg.Opt]) -> None:
+        for opt in options:
+            self._conf.register_opt(opt, group=SHARED)
+            if self.name != SHARED:
+                self._conf.register_opt(opt, group=self.name)
+                self._conf.set_default(opt.dest, None, group=self.name)
 
     def __getattr__(self, option: str) -> Any:
         try:
+            if option in DEFAULT:
+                return self._conf[option]
             value = self._conf[self.name][option]
             if value is None:
                 value = self._conf[SHARED][option]
@@ -58,23 +52,6 @@ class Section:
         except cfg.Error as exc:
             raise CommandFailed(str(exc)) from exc
         return value
-
-    @property
-    def settings(self) -> BackendSettings:
-        """What the backend is told."""
-        return BackendSettings(
-            cluster_name=self.rbd_cluster_name,
-            conf_path=self.rbd_ceph_conf,
-            user=self.rbd_user,
-            pool=self.rbd_pool,
-            object_bytes=self.rbd_store_chunk_size * MIB,
-            timeout_seconds=self.rados_connect_timeout,
-            connect_attempts=self.rados_connection_retries,
-            connect_interval_seconds=self.rados_connection_interval,
-            image_pools=tuple(self.cow_image_pools),
-            strict_locations=self.cow_strict_locations,
-            base_pool=self.cow_base_pool,
-        )
 
 
 def section(paths: Sequence[str], name: str | None) -> Section:

@@ -1,0 +1,2 @@
+# SPDX-License-Identifier: Apache-2.0
+"""Facts to a plan, without I/O. May import model and errors alone."""

@@ -5,7 +5,7 @@
 from dataclasses import dataclass
 import enum
 
-from cinder_cow.errors import ImageTooBig
+from cinder_cow.errors import ConversionDisabled, ImageTooBig
 from cinder_cow.model import (
     Base,
     BuildBase,
@@ -14,6 +14,8 @@ from cinder_cow.model import (
     Delegate,
     ImageInfo,
     Plan,
+    Refusal,
+    RefusalCode,
     Stream,
     Target,
     Verdict,
@@ -42,9 +44,19 @@ class BaseFacts:
     auto_bytes: int = 0
     #: The base that is there already.
     found: Base | None = None
+    #: Whether images of other formats may be converted on this host:
+    #: Cinder's `image_conversion_disable`.
+    may_convert: bool = True
 
 
 NO_BASES = BaseFacts()
+REPLICATED = Refusal(
+    RefusalCode.REPLICATED,
+    'The volume type is replicated, and a clone cannot be mirrored unless its'
+    ' parent is',
+    'Nothing to do: the volume is a full copy. Where that takes too long, use'
+    ' a type without replication_enabled',
+)
 
 
 def may_have_base(image: ImageInfo, rule: BaseRule) -> bool:
@@ -60,6 +72,17 @@ def may_have_base(image: ImageInfo, rule: BaseRule) -> bool:
     )
 
 
+def needs_base(
+    image: ImageInfo, target: Target, verdict: Verdict, rule: BaseRule
+) -> bool:
+    """Whether the plan depends on the image's base being there or not."""
+    if target.replicated and rules.is_the_disk(image):
+        return False
+    if verdict.parent is not None and rule is not BaseRule.ALWAYS:
+        return False
+    return may_have_base(image, rule)
+
+
 def choose(
     image: ImageInfo,
     target: Target,
@@ -70,23 +93,46 @@ def choose(
 
     :raises ImageTooBig: when the image is larger than the volume. A clone
         would have to be shrunk to fit, and would lose the image's end.
+    :raises ConversionDisabled: when it would have to be converted.
     """
+    if target.replicated and rules.is_the_disk(image):
+        # A clone would have to be flattened, which copies as much.
+        return _stream(image, target, (*verdict.refusals, REPLICATED))
     if verdict.parent is not None and bases.rule is not BaseRule.ALWAYS:
         return _clone(image, target, verdict)
-    if may_have_base(image, bases.rule):
-        if bases.found is not None:
-            _fits(image, bases.found.snapshot.size_bytes, target)
-            return CloneBase(bases.found, target.size_bytes, verdict.refusals)
-        if _is_worth_a_base(image, bases):
-            if rules.is_the_disk(image):
-                _fits(image, image.size_bytes, target)
-            return BuildBase(target.size_bytes, verdict.refusals)
+    of_base = _of_base(image, target, verdict, bases)
+    if of_base is not None:
+        return of_base
     if verdict.parent is not None:
         return _clone(image, target, verdict)
     if not rules.is_the_disk(image):
         return Delegate(verdict.refusals)
+    return _stream(image, target, verdict.refusals)
+
+
+def _of_base(
+    image: ImageInfo, target: Target, verdict: Verdict, bases: BaseFacts
+) -> CloneBase | BuildBase | None:
+    """The plan to clone the image's base; None where it gets none."""
+    if not may_have_base(image, bases.rule):
+        return None
+    if bases.found is not None:
+        _fits(image, bases.found.snapshot.size_bytes, target)
+        return CloneBase(bases.found, target.size_bytes, verdict.refusals)
+    if not _is_worth_a_base(image, bases):
+        return None
+    if rules.is_the_disk(image):
+        _fits(image, image.size_bytes, target)
+    elif not bases.may_convert:
+        raise ConversionDisabled(image.image_id, image.disk_format)
+    return BuildBase(target.size_bytes, verdict.refusals)
+
+
+def _stream(
+    image: ImageInfo, target: Target, refusals: tuple[Refusal, ...]
+) -> Stream:
     _fits(image, image.size_bytes, target)
-    return Stream(target.size_bytes, verdict.refusals)
+    return Stream(target.size_bytes, refusals)
 
 
 def _clone(image: ImageInfo, target: Target, verdict: Verdict) -> Clone:

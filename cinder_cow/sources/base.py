@@ -2,31 +2,17 @@
 """The contract between a copy and a place that images' bytes come from."""
 
 import abc
-from collections.abc import Callable, Iterable, Iterator
-from dataclasses import dataclass
-from typing import Any
+from collections.abc import Callable, Iterable, Iterator, Sequence
+from typing import Any, ClassVar, Self
 
-from cinder_cow.backends import base as backends
+from oslo_config import cfg
+
 from cinder_cow.closing import Closing
 from cinder_cow.copying.extents import Extent
 from cinder_cow.model import ImageInfo, Refusal
 
 #: Answers a new `glanceclient.Client`, as the user whose volume it is.
 GlanceAccess = Callable[[], Any]
-
-
-@dataclass(frozen=True, slots=True)
-class SourceSettings:
-    """What all sources are told at their making."""
-
-    #: The volumes' own cluster.
-    volumes: backends.BackendSettings
-    #: Other clusters: path of ceph.conf and cephx user of each.
-    remote_clusters: tuple[tuple[str, str], ...] = ()
-    #: Glance's stores, those to be read first in front.
-    glance_stores: tuple[str, ...] = ()
-    #: A source is given up when no byte came for so long.
-    stall_seconds: int = 60
 
 
 class Reading(Closing):
@@ -79,10 +65,22 @@ class ExtentReading(Reading):
 
 
 class ImageSource(abc.ABC):
-    """A place that images' bytes come from. Used by several threads."""
+    """A place that images' bytes come from.
 
-    def __init__(self, settings: SourceSettings) -> None:
-        self.settings = settings
+    Thread-safe; one instance per backend of cinder.conf.
+    """
+
+    #: Options of this source alone. They are registered in the backend's
+    #: section of cinder.conf beside those of :mod:`cinder_cow.opts`.
+    OPTIONS: ClassVar[Sequence[cfg.Opt]] = ()
+
+    @classmethod
+    @abc.abstractmethod
+    def from_options(cls, options: Any) -> Self:
+        """The source for one section of cinder.conf.
+
+        :param options: each option is an attribute, by its name.
+        """
 
     @abc.abstractmethod
     def open(

@@ -3,7 +3,8 @@
 
 from collections.abc import Iterator
 import contextlib
-from typing import Any
+from dataclasses import dataclass
+from typing import Any, Self
 import urllib.parse
 
 from glanceclient import exc as glance_errors
@@ -14,12 +15,7 @@ import urllib3
 
 from cinder_cow import errors
 from cinder_cow.model import ImageInfo, Refusal
-from cinder_cow.sources.base import (
-    GlanceAccess,
-    ImageSource,
-    SourceSettings,
-    StreamReading,
-)
+from cinder_cow.sources.base import GlanceAccess, ImageSource, StreamReading
 
 #: An RBD object: where a chunk is one, it is written without another copy.
 CHUNK_BYTES = 4 * 2**20
@@ -34,20 +30,41 @@ UNREACHABLE = (
 )
 
 
+@dataclass(frozen=True, slots=True)
+class GlanceSettings:
+    """How Glance is read."""
+
+    #: Glance's stores, those to be read first in front.
+    stores: tuple[str, ...] = ()
+    #: A download is given up when no byte came for so long.
+    stall_seconds: int = 60
+
+
 class GlanceSource(ImageSource):
     """Glance has every image."""
+
+    def __init__(self, settings: GlanceSettings) -> None:
+        self._settings = settings
+
+    @classmethod
+    def from_options(cls, options: Any) -> Self:
+        return cls(
+            GlanceSettings(
+                tuple(options.cow_glance_stores), options.cow_stall_seconds
+            )
+        )
 
     def open(
         self, image: ImageInfo, glance: GlanceAccess
     ) -> StreamReading | list[Refusal]:
-        return GlanceReading(image, glance, self.settings)
+        return GlanceReading(image, glance, self._settings)
 
 
 class GlanceReading(StreamReading):
     """One image. Read once."""
 
     def __init__(
-        self, image: ImageInfo, glance: GlanceAccess, settings: SourceSettings
+        self, image: ImageInfo, glance: GlanceAccess, settings: GlanceSettings
     ) -> None:
         super().__init__('glance')
         self._image = image
@@ -131,7 +148,7 @@ class GlanceReading(StreamReading):
 
     def _path(self) -> str:
         path = f'/v2/images/{self._image.image_id}/file'
-        stores = self._settings.glance_stores
+        stores = self._settings.stores
         if not stores:
             return path
         query: dict[str, Any] = {'prefer': ','.join(stores)}

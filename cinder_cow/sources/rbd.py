@@ -5,45 +5,57 @@ In another cluster, or in the volumes' own where it may not be cloned. Only
 what exists is read: holes cost neither network nor time.
 """
 
-from collections.abc import Iterator
+from collections.abc import Iterable, Iterator
 import contextlib
 import dataclasses
+from typing import Any, Self
 
 import rbd
 
 from cinder_cow import errors, native
-from cinder_cow.backends import base as backends
 from cinder_cow.backends.rbd import error_mapping, snapshots
 from cinder_cow.backends.rbd.connection import Connection, connected
 from cinder_cow.backends.rbd.pool import begun_again_when_lost, site
+from cinder_cow.backends.rbd.settings import RbdSettings
 from cinder_cow.copying.extents import Extent, merged
 from cinder_cow.model import ImageInfo, Refusal, Snapshot, SnapshotRef
 from cinder_cow.planning import location, verdict
-from cinder_cow.sources.base import (
-    ExtentReading,
-    GlanceAccess,
-    ImageSource,
-    SourceSettings,
-)
+from cinder_cow.sources.base import ExtentReading, GlanceAccess, ImageSource
 
 
 class RbdSource(ImageSource):
     """The volumes' cluster, and those of `cow_remote_clusters`."""
 
-    def __init__(self, settings: SourceSettings) -> None:
-        super().__init__(settings)
-        self._clusters = [settings.volumes] + [
+    def __init__(
+        self,
+        volumes: RbdSettings,
+        remote_clusters: Iterable[tuple[str, str]] = (),
+        stall_seconds: int = 60,
+    ) -> None:
+        """:param volumes: the settings of the volumes' own cluster.
+
+        :param remote_clusters: path of ceph.conf and cephx user of each.
+        """
+        self._clusters = [volumes] + [
             dataclasses.replace(
-                settings.volumes,
+                volumes,
                 cluster_name='ceph',
                 conf_path=conf_path,
                 user=user,
                 pool='',
                 base_pool='',
-                timeout_seconds=settings.stall_seconds,
+                timeout_seconds=stall_seconds,
             )
-            for conf_path, user in settings.remote_clusters
+            for conf_path, user in remote_clusters
         ]
+
+    @classmethod
+    def from_options(cls, options: Any) -> Self:
+        return cls(
+            RbdSettings.from_options(options),
+            options.cow_remote_clusters.items(),
+            options.cow_stall_seconds,
+        )
 
     @native.in_thread
     @begun_again_when_lost
@@ -69,9 +81,7 @@ class RbdSource(ImageSource):
 
 
 def _find(
-    cluster: backends.BackendSettings,
-    image: ImageInfo,
-    refs: list[SnapshotRef],
+    cluster: RbdSettings, image: ImageInfo, refs: list[SnapshotRef]
 ) -> ExtentReading | list[Refusal]:
     refusals = []
     with contextlib.ExitStack() as stack:

@@ -1,0 +1,5 @@
+# SPDX-License-Identifier: Apache-2.0
+"""One image into one volume: verified, retried, with a limit on copies.
+
+May import conversion, sources and what is below them.
+"""

@@ -10,7 +10,6 @@ import contextlib
 from dataclasses import dataclass
 
 from oslo_log import log as logging
-import tenacity
 
 from cinder_cow import copying, errors
 from cinder_cow.backends.writer import VolumeWriter
@@ -21,6 +20,7 @@ from cinder_cow.sources.base import (
     ImageSource,
     StreamReading,
 )
+from cinder_cow.transfer.destination import Destination
 from cinder_cow.transfer.limiter import CopyLimiter
 from cinder_cow.transfer.verification import ContentChecks, Verifier
 
@@ -48,17 +48,6 @@ class CopyRequest:
     report: copying.Report | None = None
     #: Called when the copy has its turn.
     begun: Callable[[], None] | None = None
-
-
-@dataclass(frozen=True, slots=True)
-class Destination:
-    """What is filled."""
-
-    #: Opens it; at a second call it may hold anything of the first.
-    open: Callable[[], VolumeWriter]
-    size_bytes: int
-    #: Whether all of it reads as zeros when it was opened.
-    is_zero: bool
 
 
 @dataclass(frozen=True, slots=True)
@@ -102,21 +91,25 @@ class ImageCopier:
         :raises ImageTooBig: when more comes than the destination holds.
         :raises StorageError: when it cannot be written.
         """
-        tries = tenacity.Retrying(
-            retry=tenacity.retry_if_exception_type(
-                (errors.SourceDamaged, errors.SourceUnreachable)
-            ),
-            stop=tenacity.stop_after_attempt(1 + self._settings.retries),
-            before_sleep=_tell_retry,
-            reraise=True,
-        )
-        filled: CopyResult = tries(
-            self._copy_once, image, request, destination
-        )
-        return filled
+        open_destination = destination.create
+        for retries_left in range(self._settings.retries, -1, -1):
+            try:
+                return self._copy_once(
+                    image, request, destination, open_destination
+                )
+            except (errors.SourceDamaged, errors.SourceUnreachable) as exc:
+                if not retries_left:
+                    raise
+                LOG.warning('%s It is copied once more.', exc)
+                open_destination = destination.reset
+        raise AssertionError('not reached')
 
     def _copy_once(
-        self, image: ImageInfo, request: CopyRequest, destination: Destination
+        self,
+        image: ImageInfo,
+        request: CopyRequest,
+        destination: Destination,
+        open_destination: Callable[[], VolumeWriter],
     ) -> CopyResult:
         with self._reading(image, request) as reading:
             verifier = request.verifier and request.verifier()
@@ -130,7 +123,7 @@ class ImageCopier:
             _require_size(image, reading, destination)
             with (
                 _damage_named(image, reading.source, destination),
-                destination.open() as writer,
+                open_destination() as writer,
             ):
                 copied = self._copy(
                     image, reading, writer, checks, request, destination
@@ -193,23 +186,6 @@ class ImageCopier:
         )
 
 
-def opener(
-    open_new: Callable[[], VolumeWriter], remove: Callable[[], None]
-) -> Callable[[], VolumeWriter]:
-    """Opens something new; and when it is called again, removes that first."""
-    opened = False
-
-    def open_again() -> VolumeWriter:
-        nonlocal opened
-        if opened:
-            remove()
-        writer = open_new()
-        opened = True
-        return writer
-
-    return open_again
-
-
 def _worth_hashing(reading: StreamReading | ExtentReading) -> bool:
     """Whether the hash costs no more than twice what is read anyway.
 
@@ -257,8 +233,3 @@ def _damage_named(
         raise errors.SourceDamaged(source, image.image_id, exc) from exc
     except copying.CopyError as exc:
         raise errors.SourceDamaged(source, image.image_id, exc) from exc
-
-
-def _tell_retry(state: tenacity.RetryCallState) -> None:
-    if state.outcome is not None:
-        LOG.warning('%s It is copied once more.', state.outcome.exception())

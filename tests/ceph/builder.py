@@ -17,8 +17,8 @@ import sys
 import threading
 
 from cinder_cow import errors, execute
-from cinder_cow.backends import base as backends
-from cinder_cow.backends.rbd import RbdBackend
+from cinder_cow.backends.rbd.backend import RbdBackend
+from cinder_cow.backends.rbd.settings import RbdSettings
 from cinder_cow.base_images import builder, ensure
 from cinder_cow.conversion import convert
 from cinder_cow.model import ImageInfo, Target, Verdict
@@ -68,22 +68,25 @@ class FileReading(sources.StreamReading):
 
 
 class FileSource(sources.ImageSource):
-    def __init__(self, path, settings):
-        super().__init__(sources.SourceSettings(settings))
+    def __init__(self, path):
         self._path = path
         self.opened = 0
+
+    @classmethod
+    def from_options(cls, options):
+        raise NotImplementedError
 
     def open(self, image, glance):
         self.opened += 1
         return FileReading(self._path)
 
 
-class BaseBuilder:
+class Host:
     """All that makes volumes of an image's base in one process."""
 
     def __init__(self, settings, path, **more):
         self.backend = RbdBackend(settings)
-        self.source = FileSource(path, settings)
+        self.source = FileSource(path)
         self.image_copier = copier.ImageCopier(
             copier.CopySettings(), [self.source], CopyLimiter(4)
         )
@@ -105,23 +108,20 @@ class BaseBuilder:
 
     def make(self, image, name, size_bytes):
         """The Result, of a volume whose image cannot be cloned in place."""
-        work = execute.CreateRequest(
+        request = execute.CreateRequest(
             image,
             Target(name, name, size_bytes),
-            self.backend,
-            lambda _verified: None,
-            self.image_copier,
             copier.CopyRequest(glance=None),
-            self.bases,
+            lambda _verified: None,
         )
-        verdict = Verdict()
-        chosen = plan.choose(
-            image,
-            work.target,
-            verdict,
-            ensure.facts(self.bases, image, verdict),
+        facts = plan.BaseFacts(
+            self.bases.rule,
+            self.bases.auto_bytes,
+            found=self.bases.find(image),
         )
-        return execute.run(chosen, work)
+        chosen = plan.choose(image, request.target, Verdict(), facts)
+        parts = execute.Parts(self.backend, self.image_copier, self.bases)
+        return execute.run(chosen, request, parts)
 
 
 def die(*_args, **_kwargs):
@@ -145,72 +145,56 @@ def after(target, method, times=1):
     setattr(target, method, call)
 
 
-def in_the_fill(base_builder):
-    create = base_builder.store.create
+def in_the_fill(host):
+    create = host.store.create
 
     def create_and_die(name, size_bytes):
         writer = create(name, size_bytes)
         after(writer, 'start_write', times=3)
         return writer
 
-    base_builder.store.create = create_and_die
+    host.store.create = create_and_die
 
 
-def in_the_conversion(base_builder):
-    wrapped = base_builder.converter.convert
+def in_the_conversion(host):
+    wrapped = host.converter.convert
 
     def convert_and_die(*args):
         threading.Timer(0.4, die).start()
         return wrapped(*args)
 
-    base_builder.converter.convert = convert_and_die
+    host.converter.convert = convert_and_die
 
 
 #: Where a builder is killed. The scratch is made first, then the base.
 KILLS = {
-    'with the lease': lambda base_builder: after(base_builder.store, 'lease'),
-    'with the note': lambda base_builder: after(
-        base_builder.store, 'set_build_record'
-    ),
-    'with an empty scratch': lambda base_builder: after(
-        base_builder.store, 'create'
-    ),
+    'with the lease': lambda host: after(host.store, 'lease'),
+    'with the note': lambda host: after(host.store, 'set_build_record'),
+    'with an empty scratch': lambda host: after(host.store, 'create'),
     'in the fill': in_the_fill,
-    'with a full scratch': lambda base_builder: after(
-        base_builder.image_copier, 'copy'
-    ),
-    'with an empty base': lambda base_builder: after(
-        base_builder.store, 'create', 2
-    ),
+    'with a full scratch': lambda host: after(host.image_copier, 'copy'),
+    'with an empty base': lambda host: after(host.store, 'create', 2),
     'in the conversion': in_the_conversion,
-    'with a full base': lambda base_builder: after(
-        base_builder.converter, 'convert'
-    ),
-    'before the commit': lambda base_builder: before(
-        base_builder.store, 'commit'
-    ),
-    'after the commit': lambda base_builder: after(
-        base_builder.store, 'commit'
-    ),
+    'with a full base': lambda host: after(host.converter, 'convert'),
+    'before the commit': lambda host: before(host.store, 'commit'),
+    'after the commit': lambda host: after(host.store, 'commit'),
 }
 
 
 def main(job):
-    base_builder = BaseBuilder(
-        backends.BackendSettings(
-            'ceph', job.conf, 'cinder', 'volumes', 4 * MIB
-        ),
+    host = Host(
+        RbdSettings('ceph', job.conf, 'cinder', 'volumes', 4 * MIB),
         job.path,
         **job.settings,
     )
     image = ImageInfo(**{**job.image, 'locations': ()})
     if job.kill:
-        KILLS[job.kill](base_builder)
+        KILLS[job.kill](host)
     made = [None] * len(job.volumes)
 
     def make(number, name):
         try:
-            result = base_builder.build(image, name, job.size_bytes)
+            result = host.make(image, name, job.size_bytes)
             made[number] = [result.method.value, None]
         except errors.CowError as exc:
             made[number] = [None, f'{type(exc).__name__}: {exc}']

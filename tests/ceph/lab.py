@@ -8,8 +8,9 @@ import uuid
 import rados
 import rbd
 
-from cinder_cow.backends.base import BackendSettings
-from cinder_cow.backends.rbd import RbdBackend, connection
+from cinder_cow.backends.rbd import connection
+from cinder_cow.backends.rbd.backend import RbdBackend
+from cinder_cow.backends.rbd.settings import RbdSettings
 from cinder_cow.model import ImageInfo
 
 MIB = 2**20
@@ -37,7 +38,7 @@ class Lab:
             'pool': 'volumes',
             'object_bytes': 4 * MIB,
         }
-        return BackendSettings(**{**known, **changed})
+        return RbdSettings(**{**known, **changed})
 
     def backend(self, **changed):
         return RbdBackend(self.settings(**changed))

@@ -39,7 +39,7 @@ STORY = BaseInfo(
 BUILDER = """
     import json, sys
     from cinder_cow.backends.base import Settings
-    from cinder_cow.backends.rbd import RbdBackend
+    from cinder_cow.backends.rbd.backend import RbdBackend
 
     settings, name = json.loads(sys.stdin.readline())
     settings['image_pools'] = tuple(settings['image_pools'])

@@ -78,8 +78,8 @@ def job(lab, packed, *volumes, **more):
     )
 
 
-def base_builder(lab, packed, **settings):
-    return builder.BaseBuilder(lab.settings(), packed.file, **settings)
+def host(lab, packed, **settings):
+    return builder.Host(lab.settings(), packed.file, **settings)
 
 
 def bases(lab):
@@ -111,7 +111,7 @@ def test_first_volume_builds_and_the_next_is_a_clone(
     either_lab, tmp_path, disk_format
 ):
     packed = Packed(tmp_path, disk_format)
-    made = base_builder(either_lab, packed)
+    made = host(either_lab, packed)
 
     first = made.make(packed.image, 'volume-1', SIZE)
     second = made.make(packed.image, 'volume-2', SIZE)
@@ -127,7 +127,7 @@ def test_first_volume_builds_and_the_next_is_a_clone(
 
 def test_images_of_equal_content_share_a_base(lab, tmp_path):
     packed = Packed(tmp_path)
-    made = base_builder(lab, packed)
+    made = host(lab, packed)
     made.make(packed.image, 'volume-1', SIZE)
     twin = replace(packed.image, image_id=str(uuid.uuid4()))
 
@@ -149,7 +149,7 @@ def test_image_in_this_cluster_is_converted_where_it_lies(
     image = replace(
         packed.image, image_id=stored.image_id, locations=stored.locations
     )
-    made = base_builder(either_lab, packed)
+    made = host(either_lab, packed)
 
     result = made.make(image, 'volume-1', SIZE)
 
@@ -241,7 +241,7 @@ def replace_image(given, image):
 
 def test_full_pool_is_a_clear_error_that_leaves_nothing(lab, tmp_path):
     packed = Packed(tmp_path)
-    made = builder.BaseBuilder(lab.settings(timeout_seconds=5), packed.file)
+    made = builder.Host(lab.settings(timeout_seconds=5), packed.file)
     with lab.full('volumes'), pytest.raises(errors.StorageError):
         made.make(packed.image, 'volume-1', SIZE)
 
@@ -301,7 +301,7 @@ def test_hostile_image_is_refused_and_leaves_nothing(
         image = replace(
             image, image_id=stored.image_id, locations=stored.locations
         )
-    made = builder.BaseBuilder(lab.settings(), file)
+    made = builder.Host(lab.settings(), file)
 
     with pytest.raises(errors.CowError) as caught:
         made.make(image, 'volume-1', SIZE)

@@ -11,7 +11,7 @@ import rbd
 from cinder_cow.model import Target
 from cinder_cow.planning import plan
 from tests.ceph.lab import MIB
-from tests.fakes.work import run
+from tests.fakes.request import run
 
 CONTENT = b'D0D-' * MIB  # 4 MiB
 

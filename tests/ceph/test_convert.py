@@ -209,6 +209,7 @@ def test_a_full_pool_is_the_storages_failure(bench, raw):
     # clients wait until there is room.
     image, source = bench.stored(made(raw, 'qcow2'), 'qcow2')
     limited = {'CEPH_ARGS': '--rados_osd_op_timeout=5'}
+    source = BlockDevice(source.options, limited)
     target = BlockDevice(bench.empty(SIZE).options, limited)
     with bench.lab.full('volumes'), pytest.raises(errors.StorageError):
         Converter(LIMITS).convert(image, source, target)

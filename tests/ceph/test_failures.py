@@ -6,12 +6,12 @@ import dataclasses
 import pytest
 
 from cinder_cow import errors
-from cinder_cow.backends.rbd import RbdBackend
+from cinder_cow.backends.rbd.backend import RbdBackend
 from cinder_cow.model import Clone, RefusalCode, Target
 from cinder_cow.planning import plan
 from tests.ceph.lab import MIB
 from tests.fakes import work
-from tests.fakes.work import nothing
+from tests.fakes.request import nothing
 
 CONTENT = b'D0D-' * 2**18  # 1 MiB
 TARGET = Target('1', 'volume-1', 2 * MIB)

@@ -19,7 +19,7 @@ NAME = 'cow-base-raw-sha512-' + 'a' * 128
 OTHER = """
     import json, sys, time
     from cinder_cow.backends.base import Settings
-    from cinder_cow.backends.rbd import RbdBackend
+    from cinder_cow.backends.rbd.backend import RbdBackend
 
     settings, name, seconds = json.loads(sys.stdin.readline())
     settings['image_pools'] = tuple(settings['image_pools'])
@@ -190,7 +190,8 @@ def test_it_is_renewed_while_a_green_main_thread_is_busy(lab):
         import eventlet; eventlet.monkey_patch()
         import json, sys, time
         from cinder_cow.backends.base import Settings
-        from cinder_cow.backends.rbd import RbdBackend, lease as leases
+        from cinder_cow.backends.rbd import lease
+from cinder_cow.backends.rbd.backend import RbdBackend as leases
 
         leases.LEASE_SECONDS, leases.RENEW_SECONDS = 3, 0.5
         settings, name = json.loads(sys.stdin.readline())

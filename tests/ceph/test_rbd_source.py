@@ -12,7 +12,6 @@ import pytest
 from cinder_cow import errors
 from cinder_cow.backends.rbd.connection import connected
 from cinder_cow.model import RefusalCode
-from cinder_cow.sources.base import SourceSettings
 from cinder_cow.sources.rbd import RbdSource
 from tests.ceph.lab import MIB
 
@@ -21,11 +20,9 @@ CONTENT = b'D0D-' * 2**18 + b'odd'  # 1 MiB and a bit
 
 def source(lab, *clusters, user='cinder', **changed):
     return RbdSource(
-        SourceSettings(
-            lab.settings(**changed),
-            tuple((cluster.conf, user) for cluster in clusters),
-            stall_seconds=20,
-        )
+        lab.settings(**changed),
+        [(cluster.conf, user) for cluster in clusters],
+        stall_seconds=20,
     )
 
 
@@ -157,24 +154,22 @@ def test_cluster_out_of_reach_is_an_error_and_no_refusal(
             str(old_lab.cluster.port()), '1'
         )
     )
-    settings = SourceSettings(
+    reads = RbdSource(
         lab.settings(connect_attempts=1),
-        ((str(conf), 'cinder'),),
+        [(str(conf), 'cinder')],
         stall_seconds=1,
     )
 
     with pytest.raises(errors.StorageUnreachable, match=str(conf)):
-        RbdSource(settings).open(image, None)
+        reads.open(image, None)
 
 
 def test_cluster_out_of_reach_is_not_asked_for_an_image_here(lab, tmp_path):
     image = lab.image(CONTENT)
-    nowhere = ((str(tmp_path / 'no.conf'), 'cinder'),)
+    nowhere = [(str(tmp_path / 'no.conf'), 'cinder')]
 
-    with RbdSource(SourceSettings(lab.settings(), nowhere)).open(
-        image, None
-    ) as r:
-        assert r.read_at(0, len(CONTENT)) == CONTENT
+    with RbdSource(lab.settings(), nowhere).open(image, None) as reading:
+        assert reading.read_at(0, len(CONTENT)) == CONTENT
 
 
 def test_lost_connection_is_opened_again(lab, old_lab):

@@ -16,10 +16,10 @@ from cinder_cow import errors
 from cinder_cow.copying.blocks import GRAIN_BYTES
 from cinder_cow.model import Method, Target, Verification
 from cinder_cow.planning import plan
-from cinder_cow.sources.base import ImageSource, SourceSettings, StreamReading
+from cinder_cow.sources.base import ImageSource, StreamReading
 from cinder_cow.sources.rbd import RbdSource
 from tests.ceph.lab import MIB
-from tests.fakes import work
+from tests.fakes import request
 
 GIB = 2**30
 PIECES = {
@@ -46,8 +46,8 @@ def hashed(image, content):
 
 
 def rbd_source(lab, *clusters, user='cinder', **changed):
-    remote = tuple((cluster.conf, user) for cluster in clusters)
-    return RbdSource(SourceSettings(lab.settings(**changed), remote))
+    remote = [(cluster.conf, user) for cluster in clusters]
+    return RbdSource(lab.settings(**changed), remote)
 
 
 def copy(lab, image, size_bytes, *sources, backend=None, **terms):
@@ -55,7 +55,9 @@ def copy(lab, image, size_bytes, *sources, backend=None, **terms):
     backend = backend or lab.backend()
     target = Target('1', 'volume-1', size_bytes)
     chosen = plan.choose(image, target, backend.cloneable(image))
-    return work.run(chosen, image, target, backend, sources=sources, **terms)
+    return request.run(
+        chosen, image, target, backend, sources=sources, **terms
+    )
 
 
 def grains(lab, name, pool='volumes', snapshot=None):
@@ -261,7 +263,7 @@ def test_old_bytes_go_and_snapshots_stay(lab, old_lab):
     lab.image(old, pool='volumes', name='volume-1', snapshot='kept')
     image = old_lab.sparse_image(32 * MIB, PIECES)
 
-    work.overwrite(
+    request.overwrite(
         image,
         Target('1', 'volume-1', 40 * MIB),
         lab.backend(),
@@ -277,14 +279,12 @@ def test_old_bytes_go_and_snapshots_stay(lab, old_lab):
 
 COPY = """
     import json, sys, time
-    from cinder_cow import plan
-    from cinder_cow.backends.base import SourceSettings
-    from cinder_cow.backends.rbd import RbdBackend
-    from cinder_cow.model import ImageInfo
-    from cinder_cow.model import Target
-    from cinder_cow.sources.base import ImageSource
-    from cinder_cow.sources.base import StreamReading
-    from tests.fakes import work
+    from cinder_cow.backends.rbd.backend import RbdBackend
+    from cinder_cow.backends.rbd.settings import RbdSettings
+    from cinder_cow.model import ImageInfo, Target
+    from cinder_cow.planning import plan
+    from cinder_cow.sources.base import ImageSource, StreamReading
+    from tests.fakes import request
 
     class Reading(StreamReading):
         def chunks(self):
@@ -296,16 +296,20 @@ COPY = """
             pass
 
     class Source(ImageSource):
+        @classmethod
+        def from_options(cls, options):
+            return cls()
+
         def open(self, image, glance):
             return Reading('stuck')
 
     settings = json.loads(sys.stdin.read())
     settings['image_pools'] = ()
-    backend = RbdBackend(SourceSettings(**settings))
+    backend = RbdBackend(RbdSettings(**settings))
     image = ImageInfo('i', 'active', 'raw', 'bare', 2**30)
     target = Target('1', 'volume-1', 2**30)
     chosen = plan.choose(image, target, backend.cloneable(image))
-    work.run(chosen, image, target, backend, sources=[Source(None)])
+    request.run(chosen, image, target, backend, sources=[Source()])
 """
 
 

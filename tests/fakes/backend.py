@@ -38,16 +38,24 @@ class MemoryBackend(base.ImageBackend):
     ``failing`` names the methods that raise StorageError.
     """
 
-    def __init__(self, settings):
-        super().__init__(settings)
+    def __init__(self, pool='volumes'):
+        self.pool = pool
         self.fsid = 'fsid-of-memory'
         self.images = {}
         self.volumes = {}
+        self.flattened = []
         self.failing = set()
+
+    @classmethod
+    def from_options(cls, options):
+        return cls(options.rbd_pool)
+
+    def path(self, volume_name):
+        return f'{self.pool}/{volume_name}'
 
     def cloneable(self, image_info):
         self._maybe_fail('cloneable')
-        site = ClonePolicy(self.fsid, self.settings.pool, self.settings.user)
+        site = ClonePolicy(self.fsid, self.pool, 'cinder')
         screened = rules.screen(image_info, site)
         seen = [(ref, self._look(ref)) for ref in screened.candidates]
         return rules.judge(screened, seen, site, clone_v2=False)
@@ -56,8 +64,7 @@ class MemoryBackend(base.ImageBackend):
         self._maybe_fail('exists')
         return volume_name in self.volumes
 
-    def clone(self, image_info, volume_name):
-        parent = base.parent_of(image_info, self.cloneable(image_info))
+    def clone_snapshot(self, parent, volume_name):
         self._make(volume_name, self.images[parent.ref])
         self._maybe_fail('clone')
 
@@ -75,6 +82,10 @@ class MemoryBackend(base.ImageBackend):
         content = self.volumes[volume_name]
         content.extend(bytes(max(0, size_bytes - len(content))))
 
+    def flatten(self, volume_name):
+        self._maybe_fail('flatten')
+        self.flattened.append(volume_name)
+
     def remove(self, volume_name):
         self._maybe_fail('remove')
         self.volumes.pop(volume_name, None)
@@ -86,7 +97,7 @@ class MemoryBackend(base.ImageBackend):
 
     def _make(self, volume_name, content):
         if volume_name in self.volumes:
-            raise errors.VolumeExists(self.settings.pool, volume_name)
+            raise errors.VolumeExists(self.path(volume_name))
         self.volumes[volume_name] = bytearray(content)
 
     def _maybe_fail(self, method):

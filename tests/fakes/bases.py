@@ -284,7 +284,7 @@ class MemoryBases(base_store.BaseStore):
 
     @property
     def _pool(self):
-        return self.backend.settings.pool
+        return self.backend.pool
 
     def _is_finished(self, name):
         return name in self.things and self.things[name].info is not None

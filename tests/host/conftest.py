@@ -12,8 +12,8 @@ from cinder.volume import configuration
 from cinder.volume import driver as volume_driver
 from oslo_config import cfg
 
-from cinder_cow import driver
-from cinder_cow.backends.base import BackendSettings
+from cinder_cow import driver, execute
+from cinder_cow.base_images import ensure
 from cinder_cow.model import SnapshotRef
 from tests.fakes.backend import MemoryBackend
 
@@ -62,11 +62,13 @@ def context(cinder):
 class Hosted(driver.CowRBDDriver):
     """The driver, with its storage in memory."""
 
-    def _backend(self):
-        return self.memory
-
-    def _settings(self):
-        return self.memory.settings
+    def cow_parts(self):
+        parts = super().cow_parts()
+        store = self.memory.bases()
+        bases = store and ensure.BaseImages(
+            ensure.BaseSettings(), store, parts.base_images._base_builder
+        )
+        return execute.Parts(self.memory, parts.image_copier, bases)
 
 
 @pytest.fixture
@@ -76,9 +78,7 @@ def hosted(cinder):
             volume_driver.volume_opts, config_group='cow'
         )
     )
-    hosted.memory = MemoryBackend(
-        BackendSettings('ceph', '', 'cinder', 'volumes', 4 * MIB)
-    )
+    hosted.memory = MemoryBackend()
     hosted.set_initialized()
     return hosted
 

@@ -1,7 +1,8 @@
 # SPDX-License-Identifier: Apache-2.0
+import signal
+
 import pytest
 
-from cinder_cow.backends.base import BackendSettings
 from cinder_cow.model import ImageInfo, SnapshotRef
 from tests.fakes.backend import MemoryBackend
 
@@ -11,9 +12,7 @@ CONTENT = b'D0D-' * 4096
 
 @pytest.fixture
 def backend():
-    backend = MemoryBackend(
-        BackendSettings('ceph', '', 'cinder', 'volumes', 2**22)
-    )
+    backend = MemoryBackend()
     ref = SnapshotRef(backend.fsid, 'images', IMAGE_ID, 'snap')
     backend.images[ref] = CONTENT
     return backend
@@ -29,3 +28,15 @@ def image(backend):
         size_bytes=len(CONTENT),
         locations=(f'rbd://{backend.fsid}/images/{IMAGE_ID}/snap',),
     )
+
+
+@pytest.fixture
+def interruptible():
+    """SIGINT raises KeyboardInterrupt, as in a program of a terminal.
+
+    The background jobs of a shell that is not interactive begin with it
+    ignored, and so do all that they start.
+    """
+    before = signal.signal(signal.SIGINT, signal.default_int_handler)
+    yield
+    signal.signal(signal.SIGINT, before)

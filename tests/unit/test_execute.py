@@ -1,7 +1,9 @@
 # SPDX-License-Identifier: Apache-2.0
+import dataclasses
+
 import pytest
 
-from cinder_cow import errors
+from cinder_cow import errors, log_line
 from cinder_cow.base_images.ensure import Ensured
 from cinder_cow.model import (
     BuildBase,
@@ -11,11 +13,12 @@ from cinder_cow.model import (
     Method,
     Refusal,
     RefusalCode,
+    SnapshotRef,
     Target,
     Verification,
 )
 from tests.fakes.bases import MemoryBases
-from tests.fakes.work import nothing, run
+from tests.fakes.request import nothing, run
 from tests.unit.conftest import CONTENT
 
 TARGET = Target('v-1', 'volume-v-1', 2 * len(CONTENT))
@@ -105,12 +108,42 @@ def test_volume_that_was_there_before_outlives_any_failure(
 def test_result_reads_as_one_line_of_keys_and_values(backend, image, clone):
     result = run(clone, image, TARGET, backend, nothing)
 
-    assert str(result.lasting(0.0625)) == (
-        'volume=v-1 image=11111111-2222-3333-4444-555555555555'
+    assert log_line.format_result(result.lasting(0.0625)) == (
+        'volume from image: v=1 volume=v-1'
+        ' image=11111111-2222-3333-4444-555555555555'
         ' method=clone reason=cloneable pool=images'
         ' parent=images/11111111-2222-3333-4444-555555555555@snap'
         ' seconds=0.062 bytes=0 source=- verification=shared'
     )
+
+
+def test_what_is_cloned_is_what_was_planned(backend, image, clone):
+    """Though the facts have changed since, and another parent is found."""
+    other = SnapshotRef(backend.fsid, 'images', 'other', 'snap')
+    backend.images[other] = b'other'.ljust(len(CONTENT))
+    moved = dataclasses.replace(
+        image, locations=(f'rbd://{backend.fsid}/images/other/snap',)
+    )
+
+    result = run(clone, moved, TARGET, backend, nothing)
+
+    assert backend.volumes[TARGET.volume_name][: len(CONTENT)] == CONTENT
+    assert result.parent == clone.parent.ref
+
+
+def test_replicated_clone_of_a_base_is_flattened_before_it_is_finished(
+    backend, image, store
+):
+    target = dataclasses.replace(TARGET, replicated=True)
+    flattened = []
+    plan = CloneBase(add(store), target.size_bytes, WHY)
+
+    def finish(_verified):
+        flattened.extend(backend.flattened)
+
+    run(plan, image, target, backend, finish, bases=BaseImages(store))
+
+    assert flattened == [target.volume_name]
 
 
 def test_delegation_touches_nothing_and_says_why(backend, image):
@@ -126,8 +159,9 @@ def test_delegation_touches_nothing_and_says_why(backend, image):
 
     result = run(Delegate(refusals), image, TARGET, backend, nothing)
 
+    line = log_line.format_result(result)
     assert result.method is Method.DELEGATE
-    assert ' reason=not-rbd,other-cluster pool=- parent=-' in str(result)
+    assert ' reason=not-rbd,other-cluster pool=- parent=-' in line
 
 
 class BaseImages:

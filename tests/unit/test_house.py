@@ -51,6 +51,7 @@ FLOORS = (
     ('plugins.py', 'opts.py'),
     ('copying/',),
     ('native.py', 'closing.py'),
+    ('log_line.py',),
     ('model.py', 'errors.py', '__init__.py'),
 )
 

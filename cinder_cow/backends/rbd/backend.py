@@ -3,6 +3,7 @@
 
 from collections.abc import Iterable
 import contextlib
+from typing import Any, Self
 
 import rados
 import rbd
@@ -13,6 +14,7 @@ from cinder_cow.backends.rbd import selftest, snapshots
 from cinder_cow.backends.rbd.base_store import RbdBases
 from cinder_cow.backends.rbd.connection import Connection, connected
 from cinder_cow.backends.rbd.pool import Images, begun_again_when_lost, site
+from cinder_cow.backends.rbd.settings import RbdSettings
 from cinder_cow.backends.rbd.writer import RbdWriter
 from cinder_cow.model import (
     ImageInfo,
@@ -27,10 +29,17 @@ from cinder_cow.planning import verdict as rules
 class RbdBackend(base.ImageBackend):
     """Volumes in one pool of one Ceph cluster."""
 
-    def __init__(self, settings: base.BackendSettings) -> None:
-        super().__init__(settings)
+    def __init__(self, settings: RbdSettings) -> None:
+        self.settings = settings
         self._volumes = Images(settings, settings.pool)
         self._bases = RbdBases(settings, self._volumes)
+
+    @classmethod
+    def from_options(cls, options: Any) -> Self:
+        return cls(RbdSettings.from_options(options))
+
+    def path(self, volume_name: str) -> str:
+        return self._volumes.path(volume_name)
 
     @native.in_thread
     @begun_again_when_lost
@@ -65,8 +74,7 @@ class RbdBackend(base.ImageBackend):
         return True
 
     @native.in_thread
-    def clone(self, image_info: ImageInfo, volume_name: str) -> None:
-        parent = base.parent_of(image_info, self.cloneable(image_info))
+    def clone_snapshot(self, parent: Snapshot, volume_name: str) -> None:
         action = f'clone {parent.ref} to {self._volumes.path(volume_name)}'
         with (
             self._volumes.opened(action) as volumes,
@@ -93,6 +101,15 @@ class RbdBackend(base.ImageBackend):
         ):
             if image.size() < size_bytes:
                 image.resize(size_bytes)
+
+    @native.in_thread
+    def flatten(self, volume_name: str) -> None:
+        action = f'flatten {self._volumes.path(volume_name)}'
+        with (
+            self._volumes.opened(action) as volumes,
+            rbd.Image(volumes.ioctx, volume_name) as image,
+        ):
+            image.flatten()
 
     @native.in_thread
     def remove(self, volume_name: str) -> None:

@@ -14,7 +14,6 @@ import tenacity
 
 from cinder_cow import errors, native
 from cinder_cow.backends import base_names
-from cinder_cow.backends.base import BackendSettings
 from cinder_cow.backends.base_store import (
     BaseStore,
     BlockDevice,
@@ -37,6 +36,7 @@ from cinder_cow.backends.rbd.pool import (
     site,
 )
 from cinder_cow.backends.rbd.reader import RbdReadable
+from cinder_cow.backends.rbd.settings import RbdSettings
 from cinder_cow.backends.rbd.writer import RbdWriter
 from cinder_cow.model import Base, BaseInfo, ImageInfo, Snapshot, SnapshotRef
 from cinder_cow.planning import location
@@ -53,7 +53,7 @@ BUSY_PAUSE_SECONDS = 1
 class RbdBases(BaseStore):
     """The bases of one backend, in a pool that others may share."""
 
-    def __init__(self, settings: BackendSettings, volumes: Images) -> None:
+    def __init__(self, settings: RbdSettings, volumes: Images) -> None:
         self._settings = settings
         self._volumes = volumes
         self._images = Images(settings, settings.base_pool or settings.pool)

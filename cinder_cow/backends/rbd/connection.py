@@ -16,7 +16,7 @@ import rados
 import tenacity
 
 from cinder_cow import errors, native
-from cinder_cow.backends.base import BackendSettings
+from cinder_cow.backends.rbd.settings import RbdSettings
 from cinder_cow.model import Base, Snapshot, SnapshotRef
 
 Key = tuple[int, str, str, str | None]
@@ -58,7 +58,7 @@ _lock = native.lock()
 
 
 @contextlib.contextmanager
-def connected(settings: BackendSettings) -> Iterator[Connection]:
+def connected(settings: RbdSettings) -> Iterator[Connection]:
     """The connection of these settings, opened if need be.
 
     When what is done with it ends in ConnectionLost, it is given up, and the
@@ -76,7 +76,7 @@ def connected(settings: BackendSettings) -> Iterator[Connection]:
         _give_back(settings, connection)
 
 
-def _key(settings: BackendSettings) -> Key:
+def _key(settings: RbdSettings) -> Key:
     return (
         os.getpid(),
         settings.cluster_name,
@@ -85,7 +85,7 @@ def _key(settings: BackendSettings) -> Key:
     )
 
 
-def _take(settings: BackendSettings) -> Connection:
+def _take(settings: RbdSettings) -> Connection:
     key = _key(settings)
     with _lock:
         connection = _connections.get(key)
@@ -107,7 +107,7 @@ def _keep(key: Key, opened: Connection) -> Connection:
     return kept
 
 
-def _give_back(settings: BackendSettings, connection: Connection) -> None:
+def _give_back(settings: RbdSettings, connection: Connection) -> None:
     with _lock:
         connection.users -= 1
         finished = connection.users == 0 and not connection.kept
@@ -118,7 +118,7 @@ def _give_back(settings: BackendSettings, connection: Connection) -> None:
         connection.cluster.shutdown()
 
 
-def _open(settings: BackendSettings) -> Connection:
+def _open(settings: RbdSettings) -> Connection:
     attempts = tenacity.Retrying(
         retry=tenacity.retry_if_exception(_timed_out),
         stop=tenacity.stop_after_attempt(settings.connect_attempts),
@@ -137,7 +137,7 @@ def _timed_out(exc: BaseException) -> bool:
     )
 
 
-def _connect(settings: BackendSettings) -> Connection:
+def _connect(settings: RbdSettings) -> Connection:
     cluster = None
     try:
         cluster = rados.Rados(

@@ -10,9 +10,9 @@ import rbd
 import tenacity
 
 from cinder_cow import errors, native
-from cinder_cow.backends.base import BackendSettings
 from cinder_cow.backends.rbd import error_mapping
 from cinder_cow.backends.rbd.connection import Connection, connected
+from cinder_cow.backends.rbd.settings import RbdSettings
 from cinder_cow.backends.rbd.writer import RbdWriter
 from cinder_cow.model import ClonePolicy, Snapshot
 
@@ -48,7 +48,7 @@ class Pool:
 class Images:
     """The images of one pool, which need not exist yet."""
 
-    def __init__(self, settings: BackendSettings, pool: str) -> None:
+    def __init__(self, settings: RbdSettings, pool: str) -> None:
         self.settings = settings
         self.pool = pool
 
@@ -118,7 +118,9 @@ class Images:
         try:
             yield
         except rbd.ImageExists as exc:
-            raise errors.VolumeExists(self.pool, name) from exc
+            raise errors.VolumeExists(
+                self.path(name), f'rbd rm {self.path(name)}'
+            ) from exc
 
     def order(self, parent_stripe_unit_bytes: int = 0) -> int:
         """Order of a new image's objects, which have 2**order bytes.
@@ -132,7 +134,7 @@ class Images:
         return object_bytes.bit_length() - 1
 
 
-def site(settings: BackendSettings, connection: Connection) -> ClonePolicy:
+def site(settings: RbdSettings, connection: Connection) -> ClonePolicy:
     """What is trusted in the connected cluster."""
     return ClonePolicy(
         fsid=connection.fsid,

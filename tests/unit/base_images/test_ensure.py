@@ -12,7 +12,6 @@ from cinder_cow import errors
 from cinder_cow.backends.base_store import BuildRecord
 from cinder_cow.base_images import ensure
 from cinder_cow.model import Verdict, Verification
-from cinder_cow.planning import plan
 from tests.fakes.bases import MemoryBases, info
 
 ROOM = 2**20
@@ -212,34 +211,3 @@ def test_required_hash_has_an_unverified_base_built_anew(store, qcow2):
     assert ensured.built
     assert ensured.base.info.verification is Verification.HASH
     assert len(store.retired) == 1
-
-
-def test_facts_name_the_base_that_is_there(store, qcow2):
-    ours = put_together(store, auto_bytes=7)
-    assert ensure.facts(ours, qcow2, Verdict()) == plan.BaseFacts(
-        plan.BaseRule.AUTO, 7, None
-    )
-
-    base = store.add(ours.name(qcow2), b'raw')
-
-    assert ensure.facts(ours, qcow2, Verdict()).found == base
-
-
-@pytest.mark.parametrize(
-    ('rule', 'looked'),
-    [
-        (plan.BaseRule.AUTO, False),
-        (plan.BaseRule.NEVER, False),
-        (plan.BaseRule.ALWAYS, True),
-    ],
-)
-def test_clone_in_place_does_not_look_for_a_base(store, qcow2, rule, looked):
-    ours = put_together(store, rule=rule)
-
-    ensure.facts(ours, qcow2, CLONEABLE)
-
-    assert bool(store.calls) == looked
-
-
-def test_backend_without_bases_has_none(qcow2):
-    assert ensure.facts(None, qcow2, Verdict()) == plan.NO_BASES

@@ -7,8 +7,8 @@ import sys
 import pytest
 
 from cinder_cow import backends
-from cinder_cow.backends.base import BackendSettings
 from cinder_cow.backends.base_store import BuildRecord
+from cinder_cow.backends.rbd.settings import RbdSettings
 from cinder_cow.cli import configuration, main
 from cinder_cow.cli.columns import Bytes, Seconds
 from cinder_cow.cli.failures import CommandFailed
@@ -54,7 +54,7 @@ def store(backend, monkeypatch):
     store.add(B, b'b', last_used=2, image_id='i-b', stored_bytes=50)
     store.add(A, b'a', last_used=1, image_id='i-a', stored_bytes=2**20)
     backend.bases = lambda: store
-    monkeypatch.setattr(backends, 'load', lambda name, settings: backend)
+    monkeypatch.setattr(backends, 'from_options', lambda options: backend)
     return store
 
 
@@ -80,7 +80,7 @@ def test_section_is_the_only_one_with_our_driver(conf):
     found = configuration.section([conf()], None)
 
     assert found.name == 'ceph'
-    assert found.settings == BackendSettings(
+    assert RbdSettings.from_options(found) == RbdSettings(
         cluster_name='ceph',
         conf_path='/etc/ceph/far.conf',
         user='cinder',
@@ -97,8 +97,8 @@ def test_section_can_be_named_though_it_is_not_enabled(conf):
 
     found = configuration.section([conf(text)], 'far')
 
-    assert found.settings.pool == 'distant'
-    assert found.settings.user == 'shared'
+    assert found.rbd_pool == 'distant'
+    assert found.rbd_user == 'shared'
 
 
 def test_of_two_backends_one_has_to_be_named(conf):
@@ -129,7 +129,7 @@ def test_value_that_is_none_is_an_error(conf):
     text = CONF.replace('chunk_size = 8', 'chunk_size = big')
 
     with pytest.raises(CommandFailed, match='rbd_store_chunk_size'):
-        _ = configuration.section([conf(text)], None).settings
+        _ = configuration.section([conf(text)], None).rbd_store_chunk_size
 
 
 def test_unknown_option_is_no_attribute(conf):
@@ -292,7 +292,7 @@ def test_storage_that_fails_is_one_line(store, run):
     status, out, err = run('list')
 
     assert (status, out) == (1, '')
-    assert err.startswith('Could not kept: injected.')
+    assert err.startswith('Could not stored_bases: injected.')
     assert len(err.splitlines()) == 1
 
 

@@ -287,6 +287,7 @@ def test_cancellation_when_all_is_over_does_nothing():
     assert sink.content == MANY
 
 
+@pytest.mark.usefixtures('interruptible')
 @pytest.mark.parametrize('times', [1, 2])
 def test_interrupted_caller_still_waits_for_what_is_under_way(times):
     # The second interrupt comes while the first is being cleaned up after.

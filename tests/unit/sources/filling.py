@@ -8,11 +8,10 @@ import random
 import pytest
 
 from cinder_cow import errors
-from cinder_cow.backends.base import BackendSettings
 from cinder_cow.model import ImageInfo, Stream, Target
 from tests.fakes.backend import MemoryBackend, MemoryWriter
+from tests.fakes.request import nothing, run
 from tests.fakes.source import MemoryExtents
-from tests.fakes.work import nothing, run
 from tests.unit.conftest import IMAGE_ID
 
 BLOCK = 4096
@@ -60,9 +59,7 @@ class RecordingWriter(MemoryWriter):
 
 class RecordingBackend(MemoryBackend):
     def __init__(self):
-        super().__init__(
-            BackendSettings('ceph', '', 'cinder', 'volumes', 2**22)
-        )
+        super().__init__()
         self.operations = []
         self.closed = 0
         self.fail_at = None

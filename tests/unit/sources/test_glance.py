@@ -12,10 +12,9 @@ import pytest
 from cinder_cow import errors
 from cinder_cow.model import ImageInfo, Stream, Target
 from cinder_cow.sources import glance
-from cinder_cow.sources.base import SourceSettings
 from tests.fakes.glance_server import TOKEN, Answer, GlanceServer, breaks
-from tests.fakes.source import SETTINGS, thread_pool
-from tests.fakes.work import nothing, run
+from tests.fakes.request import nothing, run
+from tests.fakes.source import thread_pool
 from tests.unit.conftest import IMAGE_ID
 
 CONTENT = random.Random(3).randbytes(300_001)
@@ -71,7 +70,7 @@ def serving():
 
 def source(**changes):
     given = {'stall_seconds': 0.5, **changes}
-    return glance.GlanceSource(SourceSettings(SETTINGS.volumes, **given))
+    return glance.GlanceSource(glance.GlanceSettings(**given))
 
 
 def read(server, image=IMAGE, **changes):
@@ -102,7 +101,7 @@ def test_glance_is_asked_as_the_user(serving):
 def test_preferred_stores_are_asked_for_in_order(serving):
     server = serving(breaks(1000), Answer(ranges=True))
 
-    read(server, glance_stores=('fast', 'a&b'))
+    read(server, stores=('fast', 'a&b'))
 
     queries = [urllib.parse.urlsplit(each.path).query for each in server.seen]
     assert queries == 2 * ['prefer=fast%2Ca%26b']
@@ -276,4 +275,4 @@ def test_corruption_without_a_hash_is_not_seen_and_said_to_be_so(
 
     result = copy(serving(Answer(content=OTHER_END)), backend, image)
 
-    assert ' source=glance verification=absent' in str(result)
+    assert (result.source, result.verification.value) == ('glance', 'absent')

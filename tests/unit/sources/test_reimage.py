@@ -6,9 +6,9 @@ import dataclasses
 import pytest
 
 from cinder_cow import errors
-from cinder_cow.model import Target
+from cinder_cow.model import Method, Target
+from tests.fakes.request import nothing, overwrite
 from tests.fakes.source import LETTER_BYTES, MemorySource, thread_pool
-from tests.fakes.work import nothing, overwrite
 from tests.unit.sources.filling import (
     AWAY,
     BARE,
@@ -44,7 +44,7 @@ def test_reimage_leaves_no_old_byte(old):
     result = reimage(old, MemorySource(CONTENT))
 
     assert old.volumes == {NAME: WHOLE}
-    assert ' method=stream reason=reimage ' in str(result)
+    assert (result.method, result.reason) == (Method.STREAM, 'reimage')
 
 
 def test_reimage_leaves_no_old_byte_in_holes_and_behind_them(old):

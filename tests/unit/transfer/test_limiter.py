@@ -94,6 +94,7 @@ def test_error_gives_the_turn_up(kind):
         assert not turns._free
 
 
+@pytest.mark.usefixtures('interruptible')
 def test_interrupted_waiter_gives_its_place_up():
     turns = CopyLimiter(1)
     done = threading.Event()

@@ -16,8 +16,8 @@ import pytest
 from cinder_cow import errors
 from cinder_cow.model import ImageInfo, Stream, Target
 from cinder_cow.transfer import signatures
+from tests.fakes.request import nothing, run
 from tests.fakes.source import MemorySource, thread_pool
-from tests.fakes.work import nothing, run
 
 CONTENT = b'D0D-' * 30_000
 WRONG = CONTENT[:-1] + b'?'

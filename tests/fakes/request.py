@@ -10,8 +10,9 @@ def nothing(_verified):
     pass
 
 
-def work(image, target, backend, finish=nothing, sources=(), **settings):
-    request = {
+def asked(image, target, backend, finish=nothing, sources=(), **settings):
+    """The request and the parts of one create."""
+    copy = {
         name: settings.pop(name)
         for name in ('verifier', 'report', 'begun', 'glance')
         if name in settings
@@ -20,20 +21,17 @@ def work(image, target, backend, finish=nothing, sources=(), **settings):
     image_copier = ImageCopier(
         CopySettings(**settings), list(sources), CopyLimiter(1)
     )
-    return execute.CreateRequest(
-        image,
-        target,
-        backend,
-        finish,
-        image_copier,
-        CopyRequest(**{'glance': None, **request}),
-        bases,
+    return (
+        execute.CreateRequest(
+            image, target, CopyRequest(**{'glance': None, **copy}), finish
+        ),
+        execute.Parts(backend, image_copier, bases),
     )
 
 
 def run(plan, *args, **kwargs):
-    return execute.run(plan, work(*args, **kwargs))
+    return execute.run(plan, *asked(*args, **kwargs))
 
 
 def overwrite(*args, **kwargs):
-    return execute.overwrite(work(*args, **kwargs))
+    return execute.overwrite(*asked(*args, **kwargs))

@@ -1,0 +1,164 @@
+# SPDX-License-Identifier: Apache-2.0
+"""The hooks of a Cinder driver whose volumes from images are clones.
+
+Mixed into a driver of any storage that has a backend plugin::
+
+    @interface.volumedriver
+    class TapeDriver(CopyOnWriteImages, upstream.TapeDriver): ...
+"""
+
+import threading
+import time
+
+from cinder import exception
+from oslo_config import cfg
+
+from cinder_cow import errors, execute, opts, wiring
+from cinder_cow.cinder_adapter import (
+    copy_request,
+    failures,
+    image_info,
+    partial_volumes,
+    periodic_sweep,
+    records,
+    selftest,
+)
+from cinder_cow.model import ImageInfo, Method, Verdict
+from cinder_cow.planning.decide import decide
+
+CONF = cfg.CONF
+
+
+class CopyOnWriteImages:
+    """Comes before the storage's own driver among the base classes."""
+
+    def __init__(self, *args, **kwargs):
+        super().__init__(*args, **kwargs)
+        self.configuration.append_config_values(opts.OPTS)
+        self.configuration.append_config_values(
+            wiring.plugin_options(self.configuration)
+        )
+        self._cow_lock = threading.Lock()
+        self._cow_made_of = None
+        self._cow_parts = None
+
+    @classmethod
+    def get_driver_options(cls):
+        return super().get_driver_options() + opts.OPTS
+
+    def cow_options(self):
+        """All options that the parts are made of, ours and Cinder's."""
+        return wiring.Options(
+            self.configuration,
+            **{
+                each.dest: getattr(CONF, each.dest)
+                for each in wiring.CINDER_DEFAULT_OPTIONS
+            },
+        )
+
+    def cow_parts(self):
+        """What works for this backend; made anew when its options change.
+
+        :raises PluginNotLoadable: when it cannot be made.
+        """
+        options = self.cow_options()
+        with self._cow_lock:
+            if self._cow_parts is None or self._cow_made_of != options:
+                self._cow_parts = wiring.parts(options)
+                self._cow_made_of = options
+            return self._cow_parts
+
+    def complete_volume(self, volume):
+        """What has to be done to a volume that has its content.
+
+        :returns: fields of the volume to be changed, or None.
+        """
+
+    def check_for_setup_error(self):
+        super().check_for_setup_error()
+        try:
+            self.cow_parts()
+        except errors.CowError as exc:
+            raise exception.VolumeBackendAPIException(data=str(exc)) from exc
+        selftest.start(self.cow_parts)
+        periodic_sweep.start(
+            self.configuration.cow_base_sweep_seconds,
+            wiring.eviction_limits(self.configuration),
+            lambda: self.cow_parts().backend,
+        )
+
+    def clone_image(
+        self, context, volume, image_location, image_meta, image_service
+    ):
+        started = time.monotonic()
+        update = {}
+
+        def finish(verified):
+            update.update(self.complete_volume(volume) or {})
+            if verified is not None:
+                records.signature(context, volume, verified)
+
+        with failures.translated(context, volume):
+            parts = self.cow_parts()
+            request = execute.CreateRequest(
+                image_info.image_info(image_meta, image_location),
+                image_info.target(volume),
+                copy_request.copy_request(
+                    context, volume, image_meta, image_service
+                ),
+                finish,
+            )
+            decision = decide(
+                request.image, request.target, parts.backend, parts.base_images
+            )
+            records.warn(volume, request.image, decision.verdict)
+            result = execute.run(decision.plan, request, parts)
+        records.report(result.lasting(time.monotonic() - started))
+        if result.method is Method.DELEGATE:
+            return None, False
+        return {'provider_location': None, **update}, True
+
+    def copy_image_to_volume(
+        self, context, volume, image_service, image_id, disable_sparse=False
+    ):
+        # With disable_sparse the volume holds old data: it is reimaged. Else
+        # it is a new one that clone_image has left to Cinder's own way.
+        image_meta = image_service.show(context, image_id)
+        image = image_info.image_info(
+            image_meta, image_service.get_location(context, image_id)
+        )
+        if not disable_sparse or not image_info.is_plain(volume, image):
+            more = {'disable_sparse': True} if disable_sparse else {}
+            super().copy_image_to_volume(
+                context, volume, image_service, image_id, **more
+            )
+            return
+        started = time.monotonic()
+        with failures.translated(context, volume):
+            request = execute.CreateRequest(
+                image,
+                image_info.target(volume),
+                copy_request.copy_request(
+                    context, volume, image_meta, image_service
+                ),
+                lambda _verified: None,
+            )
+            result = execute.overwrite(request, self.cow_parts())
+        records.report(result.lasting(time.monotonic() - started))
+
+    def clear_download(self, context, volume):
+        """Called at start-up for each volume that was being filled."""
+        partial_volumes.remove_later(
+            context, volume, lambda: self.cow_parts().backend
+        )
+
+    def cloneable(self, image_info: ImageInfo) -> Verdict:
+        """Whether the image lies where a clone of it can be made.
+
+        The first hook of the blueprint "Efficient volumes from images".
+        """
+        return self.cow_parts().backend.cloneable(image_info)
+
+    def clone(self, image_info: ImageInfo, volume_name: str) -> None:
+        """Make the volume out of the image's blocks: the second hook."""
+        self.cow_parts().backend.clone(image_info, volume_name)

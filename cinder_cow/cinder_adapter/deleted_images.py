@@ -1,0 +1,74 @@
+# SPDX-License-Identifier: Apache-2.0
+"""Which images Glance has no more. A wrong answer would retire their bases.
+
+Any web server answers 404, and to a user without the right roles Glance does
+too. So an image counts as deleted only when all of this holds:
+
+* the answer is a 404 of Glance's API: JSON, with the fields that it writes;
+* Glance shows another image to the same user in the same sweep;
+* the image was missing in an earlier sweep too, some time ago;
+* not too large a share of the images is missing; else one more sweep has to
+  find it so, after a WARNING.
+"""
+
+import time
+
+from oslo_log import log as logging
+
+from cinder_cow.cinder_adapter import service_user
+
+LOG = logging.getLogger(__name__)
+
+#: Between the first look that misses an image and the one that is believed.
+CONFIRM_SECONDS = 60
+#: More than this share of all images that bases were made of, and more than
+#: so many of them, are not believed to be deleted at once.
+MOST_SHARE = 0.5
+MOST_IMAGES = 3
+
+
+class DeletedImages:
+    """Asked by each sweep of this process; remembers what was missing."""
+
+    def __init__(self, confirm_seconds=CONFIRM_SECONDS, clock=time.monotonic):
+        self._confirm_seconds = confirm_seconds
+        self._clock = clock
+        self._missing_since = {}
+        self._warned_of = frozenset()
+
+    def __call__(self, image_ids):
+        """Those of the images that are deleted, beyond doubt.
+
+        :raises GlanceNotTrusted: when nothing that was answered counts.
+        """
+        if not service_user.is_configured():
+            return set()
+        glance = service_user.Images()
+        answers = {each: glance.exists(each) for each in image_ids}
+        missing = {each for each, exists in answers.items() if not exists}
+        if missing and len(missing) == len(answers):
+            glance.require_a_witness()
+        now = self._clock()
+        self._missing_since = {
+            each: self._missing_since.get(each, now) for each in missing
+        }
+        confirmed = {
+            each
+            for each, since in self._missing_since.items()
+            if now - since >= self._confirm_seconds
+        }
+        return confirmed if self._is_plausible(confirmed, answers) else set()
+
+    def _is_plausible(self, confirmed, answers):
+        many = max(MOST_IMAGES, MOST_SHARE * len(answers))
+        if len(confirmed) <= many or confirmed <= self._warned_of:
+            return True
+        LOG.warning(
+            'Glance has %d of the %d images no more that bases were made of.'
+            ' If that is wrong, correct glance_api_servers, the [glance]'
+            ' section or its roles now: the next sweep retires their bases.',
+            len(confirmed),
+            len(answers),
+        )
+        self._warned_of = frozenset(confirmed)
+        return False

@@ -1,0 +1,70 @@
+# SPDX-License-Identifier: Apache-2.0
+"""Volumes that a killed process was filling: what is there of them goes.
+
+Cinder puts them to `error` at the start of the service. Removing them waits
+for up to 30 s until Ceph has forgotten the dead client, so it is done beside
+the service, one volume after the other.
+"""
+
+import collections
+import threading
+
+from cinder import exception, objects
+from oslo_log import log as logging
+
+from cinder_cow import errors
+from cinder_cow.cinder_adapter import background
+
+LOG = logging.getLogger(__name__)
+
+_queue = collections.deque()
+_lock = threading.Lock()
+_running = False
+
+
+def remove_later(context, volume, backend):
+    """Remove what there is of the volume, if no user can have written to it.
+
+    A volume that was launched before was being reimaged: it is kept.
+
+    :param backend: answers the backend, when it is needed.
+    """
+    global _running  # noqa: PLW0603
+    if volume.launched_at is not None:
+        LOG.info('volume=%s was being reimaged, and is kept', volume.id)
+        return
+    with _lock:
+        _queue.append((context, volume.id, backend))
+        if _running:
+            return
+        _running = True
+    background.once('remove partial volumes', _remove_all)
+
+
+def _remove_all():
+    global _running  # noqa: PLW0603
+    while True:
+        with _lock:
+            if not _queue:
+                _running = False
+                return
+            context, volume_id, backend = _queue.popleft()
+        _remove(context, volume_id, backend)
+
+
+def _remove(context, volume_id, backend):
+    try:
+        volume = objects.Volume.get_by_id(context, volume_id)
+        # It may have been deleted, or be asked for once more, meanwhile.
+        if volume.status == 'error' and volume.launched_at is None:
+            backend().remove(volume.name)
+            LOG.info('volume=%s: what was there of it is removed', volume_id)
+    except exception.VolumeNotFound:
+        return
+    except errors.CowError as exc:
+        LOG.warning(
+            'volume=%s is partly there, and could not be removed: %s Delete'
+            ' the volume, which tries again.',
+            volume_id,
+            exc,
+        )

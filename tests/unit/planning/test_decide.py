@@ -1,0 +1,106 @@
+# SPDX-License-Identifier: Apache-2.0
+"""Verdict, base and plan in one call, of a backend and bases in memory."""
+
+import dataclasses
+
+import pytest
+
+from cinder_cow import errors
+from cinder_cow.model import BuildBase, Clone, CloneBase, Stream, Target
+from cinder_cow.planning import plan
+from cinder_cow.planning.decide import decide
+from tests.fakes.bases import MemoryBases
+from tests.unit.conftest import CONTENT
+
+TARGET = Target('v-1', 'volume-v-1', 2 * len(CONTENT))
+
+
+class Bases:
+    """Whether one is looked for is in ``asked``."""
+
+    def __init__(self, base=None, rule=plan.BaseRule.AUTO, may_convert=True):
+        self.rule = rule
+        self.auto_bytes = 2**30
+        self.may_convert = may_convert
+        self.asked = []
+        self._base = base
+
+    def find(self, image):
+        self.asked.append(image.image_id)
+        return self._base
+
+
+@pytest.fixture
+def base(backend):
+    return MemoryBases(backend).add('cow-base-x', CONTENT)
+
+
+@pytest.fixture
+def qcow2(image):
+    return dataclasses.replace(image, disk_format='qcow2')
+
+
+def test_cloneable_image_is_planned_as_a_clone_of_its_parent(backend, image):
+    decision = decide(image, TARGET, backend, Bases())
+
+    assert decision.plan == Clone(decision.verdict.parent, TARGET.size_bytes)
+
+
+@pytest.mark.parametrize(
+    ('rule', 'looked'),
+    [
+        (plan.BaseRule.AUTO, False),
+        (plan.BaseRule.NEVER, False),
+        (plan.BaseRule.ALWAYS, True),
+    ],
+)
+def test_base_is_looked_for_only_where_it_counts(backend, image, rule, looked):
+    bases = Bases(rule=rule)
+
+    decide(image, TARGET, backend, bases)
+
+    assert bool(bases.asked) == looked
+
+
+def test_base_that_is_there_is_the_plan(backend, qcow2, base):
+    decision = decide(qcow2, TARGET, backend, Bases(base))
+
+    assert decision.bases.found is base
+    assert decision.plan == CloneBase(
+        base, TARGET.size_bytes, decision.verdict.refusals
+    )
+
+
+def test_base_that_is_not_there_is_built(backend, qcow2):
+    decision = decide(qcow2, TARGET, backend, Bases())
+
+    assert isinstance(decision.plan, BuildBase)
+
+
+def test_conversion_is_refused_where_cinder_refuses_it(backend, qcow2):
+    with pytest.raises(errors.ConversionDisabled, match="'qcow2'"):
+        decide(qcow2, TARGET, backend, Bases(may_convert=False))
+
+
+def test_base_that_is_there_needs_no_conversion(backend, qcow2, base):
+    bases = Bases(base, may_convert=False)
+
+    assert isinstance(decide(qcow2, TARGET, backend, bases).plan, CloneBase)
+
+
+def test_replicated_volume_of_a_raw_image_is_a_full_copy(backend, image):
+    target = dataclasses.replace(TARGET, replicated=True)
+
+    decision = decide(image, target, backend, Bases())
+
+    assert isinstance(decision.plan, Stream)
+    assert decision.plan.refusals == (plan.REPLICATED,)
+
+
+def test_backend_without_bases_has_none(backend, image):
+    away = dataclasses.replace(image, locations=())
+
+    decision = decide(away, TARGET, backend, None)
+
+    assert decision.bases == plan.NO_BASES
+    assert isinstance(decision.plan, Stream)
