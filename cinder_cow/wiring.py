@@ -113,12 +113,15 @@ def copy_settings(options: Any) -> copier.CopySettings:
 
 def converter(options: Any) -> convert.Converter:
     """What turns images of other formats into raw."""
-    return convert.Converter(
-        convert.ConversionLimits(
-            seconds=options.cow_convert_seconds,
-            cpu_seconds=options.cow_convert_seconds,
-            address_space_bytes=options.cow_convert_memory_bytes,
-        )
+    return convert.Converter(conversion_limits(options))
+
+
+def conversion_limits(options: Any) -> convert.ConversionLimits:
+    """What one run of qemu-img may take."""
+    return convert.ConversionLimits(
+        seconds=options.cow_convert_seconds,
+        cpu_seconds=options.cow_convert_seconds,
+        address_space_bytes=options.cow_convert_memory_bytes,
     )
 
 
@@ -143,7 +146,7 @@ def _base_images(
     base_builder = builder.BaseBuilder(
         builder.BuildSettings(
             stall_seconds=options.cow_stall_seconds,
-            convert_seconds=options.cow_convert_seconds,
+            conversion=conversion_limits(options),
             require_hash=options.cow_require_hash,
             limits=eviction_limits(options),
         ),

@@ -16,7 +16,7 @@ from cinder_cow.backends.base_store import BuildRecord
 from cinder_cow.model import ImageInfo
 
 #: Nothing has failed: this host, or this request, has ended.
-INTERRUPTED = (errors.CopyCancelled,)
+INTERRUPTED = (errors.CopyCancelled, errors.ConversionInterrupted)
 #: While a volume waits: more tries of one host would fail of the same.
 MOST_FAILURES_PER_HOST = 2
 #: By all hosts: with many of them each may come to its first try.

@@ -25,7 +25,7 @@ from cinder_cow.base_images import header_size, room, scratch_check
 from cinder_cow.base_images.eviction import EvictionLimits
 from cinder_cow.base_images.lease_watch import LeaseWatch
 from cinder_cow.conversion import header_check
-from cinder_cow.conversion.convert import Converter
+from cinder_cow.conversion.convert import ConversionLimits, Converter
 from cinder_cow.model import Base, BaseInfo, ImageInfo, Verification
 from cinder_cow.planning import verdict as rules
 from cinder_cow.transfer.copier import CopyRequest, CopyResult, ImageCopier
@@ -49,8 +49,10 @@ class BuildSettings:
 
     #: A lease is given up when no byte has come for so long.
     stall_seconds: float = 60
-    #: The longest conversion.
-    convert_seconds: float = 3600
+    #: What one run of qemu-img may take.
+    conversion: ConversionLimits = ConversionLimits(
+        seconds=3600, cpu_seconds=3600, address_space_bytes=4 * 2**30
+    )
     #: Whether what is read where it lies is hashed too.
     require_hash: bool = False
     #: What all bases may take.
@@ -152,11 +154,15 @@ class BaseBuilder:
             build.name,
             virtual_bytes,
         )
-        build.watch.keep(self._settings.convert_seconds)
+        limits = self._settings.conversion
+        build.watch.keep(
+            limits.of_info().seconds + limits.of_disk(virtual_bytes).seconds
+        )
         self._converter.convert(
             build.image,
             self._store.block_device(scratch),
             self._store.block_device(build.name),
+            build.watch.cancellation,
         )
         build.watch.progress()
         self._store.discard(scratch)
@@ -188,14 +194,16 @@ class BaseBuilder:
 
     def _examine(self, build: _Build, scratch: str) -> int:
         """Bytes of the disk in the image, which is safe to be converted."""
-        build.watch.keep(self._settings.convert_seconds)
+        build.watch.keep(2 * self._settings.conversion.of_info().seconds)
         with self._store.read(scratch) as content:
             header_check.require_safe(build.image, content)
             found = header_check.disk_bytes(build.image, content)
         if found is not None:
             return found
         return self._converter.virtual_size(
-            build.image, self._store.block_device(scratch)
+            build.image,
+            self._store.block_device(scratch),
+            build.watch.cancellation,
         )
 
     def _verify(self, build: _Build, scratch: str) -> CopyResult:

@@ -65,12 +65,15 @@ class LeaseWatch:
         """What fails after the lease was lost fails because of that.
 
         :raises LeaseLost: in place of any error of a copy or of the storage.
+        :raises CopyCancelled: when the request was cancelled.
         """
         try:
             yield
         except errors.LeaseLost:
             raise
         except (errors.CowError, copying.CopyError) as exc:
+            if isinstance(exc, copying.Cancelled) and not self.is_lost:
+                raise errors.CopyCancelled(f'base {self._name}') from exc
             if not self.is_lost:
                 raise
             LOG.debug('base=%s ended by: %s', self._name, exc)

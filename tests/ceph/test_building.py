@@ -278,7 +278,7 @@ def wait_for(condition, seconds=60):
     deadline = time.monotonic() + seconds
     while not condition():
         assert time.monotonic() < deadline
-        time.sleep(0.05)
+        time.sleep(0.01)
 
 
 def test_next_volume_too_small_for_the_disk_reads_nothing(lab, tmp_path):
@@ -297,6 +297,20 @@ def test_next_volume_too_small_for_the_disk_reads_nothing(lab, tmp_path):
     assert made.make(packed.image, 'volume-4', SIZE)
     swept(lab)
     evict_all(lab)
+
+
+def test_sweep_finds_what_has_no_record_in_the_pool_itself(lab, tmp_path):
+    store = lab.backend().bases()
+    name = 'cow-base-qcow2-sha512-' + 'ab' * 64
+    store.create(name, MIB).close()
+    store.create(base_names.scratch_name(name), MIB).close()
+    with store.lease(name):
+        swept(lab)
+        assert len(lab.names()) == 2  # it is being built
+
+    swept(lab)
+
+    assert lab.leftovers() == []
 
 
 def test_full_pool_is_a_clear_error_that_leaves_nothing(lab, tmp_path):

@@ -2,7 +2,11 @@
 
 """A builder whose lease is taken by another, while it works."""
 
+import contextlib
 import json
+import os
+import pathlib
+import signal
 import subprocess
 import time
 
@@ -50,17 +54,10 @@ def broken(lab, store, name):
     return store.lease(name)
 
 
-@pytest.mark.parametrize('disk_format', ['raw', 'qcow2'])
-def test_lost_lease_stops_the_builder_and_its_successor_succeeds(
-    lab, tmp_path, disk_format
-):
-    packed = Packed(tmp_path, disk_format)
-    first = job(lab, packed, 'volume-1', pause_seconds=PAUSE_SECONDS)
+def taken_over(lab, packed):
+    """Have the base built by a successor, who breaks the lease before."""
     successor = builder.Host(lab.settings(), packed.file)
     name = successor.bases.name(packed.image)
-
-    losing = first.start()
-    wait_for(lab.names)
     lease = broken(lab, successor.store, name)
     assert lease is not None
     started = time.monotonic()
@@ -69,11 +66,55 @@ def test_lost_lease_stops_the_builder_and_its_successor_succeeds(
             name, packed.image, CopyRequest(None), SIZE, lease
         )
         successor.store.set_build_record(name, None)
-
     assert time.monotonic() - started < STOPPED_SECONDS
-    ((method, error),) = json.loads(losing.communicate(timeout=120)[0])
-    assert (method, error) == ('clone-base', None)
-    assert packed.is_in(lab, 'volume-1')
     assert bases(lab) == [name]
+
+
+def has_waited_and_cloned(process):
+    ((method, error),) = json.loads(process.communicate(timeout=120)[0])
+    return (method, error) == ('clone-base', None)
+
+
+@pytest.mark.parametrize('disk_format', ['raw', 'qcow2'])
+def test_lost_lease_stops_the_copy_and_its_successor_succeeds(
+    lab, tmp_path, disk_format
+):
+    packed = Packed(tmp_path, disk_format)
+    losing = job(lab, packed, 'volume-1', pause_seconds=PAUSE_SECONDS).start()
+    wait_for(lab.names)
+
+    taken_over(lab, packed)
+
+    assert has_waited_and_cloned(losing)
+    assert packed.is_in(lab, 'volume-1')
     swept(lab)
     evict_all(lab)
+
+
+def test_lost_lease_kills_qemu_img(lab, tmp_path):
+    """Which hangs for ever otherwise."""
+    packed = Packed(tmp_path)
+    losing = job(lab, packed, 'volume-1').start()
+    stopped = []
+    wait_for(lambda: stopped or stopped.extend(stop_converting()))
+
+    taken_over(lab, packed)
+
+    assert has_waited_and_cloned(losing)
+    assert not any(pathlib.Path(f'/proc/{pid}').exists() for pid in stopped)
+    assert packed.is_in(lab, 'volume-1')
+    swept(lab)
+    evict_all(lab)
+
+
+def stop_converting():
+    """The processes that convert, which are stopped."""
+    found = []
+    for file in pathlib.Path('/proc').glob('[0-9]*/cmdline'):
+        with contextlib.suppress(OSError):
+            words = file.read_bytes().split(b'\0')
+            if words[0].endswith(b'qemu-img') and b'convert' in words:
+                pid = int(file.parent.name)
+                os.kill(pid, signal.SIGSTOP)
+                found.append(pid)
+    return found

@@ -7,10 +7,11 @@ import hashlib
 
 import pytest
 
-from cinder_cow import errors
+from cinder_cow import copying, errors
 from cinder_cow.backends import base_names
 from cinder_cow.backends.base_store import Room
 from cinder_cow.base_images import builder, scratch_check
+from cinder_cow.conversion.convert import ConversionLimits
 from cinder_cow.model import Verification
 from cinder_cow.transfer import copier
 from cinder_cow.transfer.limiter import CopyLimiter
@@ -23,6 +24,9 @@ FILE = b'QFI-' * 6 + len(DISK).to_bytes(8, 'big') + b'QFI-' * 1016
 ROOM = len(DISK)
 NAME = 'cow-base-x'
 SCRATCH = 'cow-scratch-x'
+LIMITS = ConversionLimits(
+    seconds=1000, cpu_seconds=1000, address_space_bytes=2**30
+)
 
 
 class Converter:
@@ -33,10 +37,10 @@ class Converter:
         self.failure = None
         self.read = None
 
-    def virtual_size(self, image, source):
+    def virtual_size(self, image, source, cancellation):
         return len(DISK)
 
-    def convert(self, image, source, target):
+    def convert(self, image, source, target, cancellation):
         self.read = source.options['image']
         assert target.options['image'] == NAME
         content = self.store.things[NAME].content
@@ -243,7 +247,7 @@ def test_qemu_is_asked_for_the_size_of_other_formats(
     store, converter, foreign
 ):
     vmdk = dataclasses.replace(foreign, disk_format='vmdk')
-    converter.virtual_size = lambda _image, source: len(DISK) + 1
+    converter.virtual_size = lambda *_args: len(DISK) + 1
 
     error = fails(errors.ImageTooBig, store, converter, vmdk)
 
@@ -374,11 +378,12 @@ def test_lease_lasts_from_report_to_report_and_not_for_ever(
         MemorySource(FILE),
         lease,
         stall_seconds=stall,
-        convert_seconds=99,
+        conversion=LIMITS,
     )
 
     assert min(lengths) == least
-    assert 99 in lengths  # while qemu-img may run
+    of_qemu = LIMITS.of_info().seconds + LIMITS.of_disk(ROOM).seconds
+    assert of_qemu in lengths  # while qemu-img may run
     assert max(lengths) <= builder.DISCARD_SECONDS
 
 
@@ -407,6 +412,44 @@ def test_lost_lease_stops_the_copy(store, converter, foreign):
 
     assert reading.closed
     assert not thread_pool()
+
+
+def test_lost_lease_kills_the_conversion(store, converter, foreign):
+    """The converter is handed what kills qemu-img."""
+
+    def convert(_image, _source, _target, cancellation):
+        killed = []
+        with cancellation.stopping(killed.append):
+            store.take_away(NAME)
+        assert killed
+        raise copying.Cancelled
+
+    converter.convert = convert
+
+    with pytest.raises(errors.LeaseLost):
+        make(store, converter, foreign)
+
+
+def test_request_that_is_cancelled_ends_the_build(store, converter, foreign):
+    cancellation = copying.Cancellation()
+
+    def convert(*args):
+        cancellation.cancel()
+        args[-1].check()
+
+    converter.convert = convert
+    image_copier = copier.ImageCopier(
+        copier.CopySettings(), [MemorySource(FILE)], CopyLimiter(1)
+    )
+    base_builder = builder.BaseBuilder(
+        builder.BuildSettings(), store, image_copier, converter
+    )
+    request = copier.CopyRequest(None, cancellation=cancellation)
+
+    with store.lease(NAME) as lease, pytest.raises(errors.CopyCancelled):
+        base_builder.build(NAME, foreign, request, ROOM, lease)
+
+    assert store.things == {}
 
 
 def test_what_fails_of_a_lost_lease_is_named_so(store, converter, foreign):

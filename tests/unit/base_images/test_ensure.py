@@ -233,6 +233,8 @@ def test_image_at_fault_is_recorded_as_such(store, qcow2):
         errors.StorageUnreachable('write', OSError('timed out')),
         errors.NoRoomForBase('build', ValueError('full')),
         errors.StorageBusy('remove', OSError('busy')),
+        errors.ConversionLimitExceeded('i-1', 'took long', 'option'),
+        errors.ConfinementMissing('no landlock'),
     ],
 )
 def test_failure_of_a_host_or_moment_is_never_final(store, qcow2, failure):
@@ -362,10 +364,17 @@ def test_wait_for_a_slot_ends_when_another_host_has_built_the_base(
     assert not ours.ensure(qcow2, REQUEST, ROOM).built
 
 
-def test_cancelled_build_is_no_failure(store, qcow2):
-    ours = put_together(store, errors.CopyCancelled('i-1'))
+@pytest.mark.parametrize(
+    'end',
+    [
+        errors.CopyCancelled('i-1'),
+        errors.ConversionInterrupted('i-1', 'SIGTERM'),
+    ],
+)
+def test_interrupted_build_is_no_failure(store, qcow2, end):
+    ours = put_together(store, end)
 
-    with pytest.raises(errors.CopyCancelled):
+    with pytest.raises(type(end)):
         ours.ensure(qcow2, REQUEST, ROOM)
 
     assert store.records[ours.name(qcow2)].failures == 0

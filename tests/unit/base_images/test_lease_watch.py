@@ -52,7 +52,10 @@ def test_loss_cancels_what_goes_on_and_what_is_begun_later(store, lease):
 
 @pytest.mark.parametrize(
     'failure',
-    [copying.Cancelled(), errors.StorageError('write', OSError('gone'))],
+    [
+        errors.CopyCancelled('i-1'),
+        errors.StorageError('write', OSError('gone')),
+    ],
 )
 def test_what_fails_after_the_loss_is_the_loss(store, lease, failure):
     watch = LeaseWatch('base', lease, 60)
