@@ -25,12 +25,13 @@ READY = re.compile(r'Service \d+ cleanup completed')
 STARTING = 'Starting volume driver'
 MOMENT = re.compile(r'^(\d{4}-\d\d-\d\d \d\d:\d\d:\d\d\.\d{3}) (\d+) ')
 
+COLUMNS = (
+    'host, size, project_id, user_id, use_quota, deleted, created_at,'
+    ' volume_type_id, service_uuid, bootable, multiattach, availability_zone'
+)
 VOLUME = (
-    'INSERT INTO volumes (id, status, host, size, project_id, user_id,'
-    ' use_quota, deleted, created_at, volume_type_id, service_uuid)'
-    " SELECT %s, 'downloading', host, size, project_id, user_id, use_quota,"
-    ' deleted, created_at, volume_type_id, service_uuid FROM volumes'
-    ' WHERE id = %s'
+    f'INSERT INTO volumes (id, status, {COLUMNS})'
+    f" SELECT %s, 'downloading', {COLUMNS} FROM volumes WHERE id = %s"
 )
 #: What Cinder looks for at a start: the operations that were going on.
 WORKER = (
