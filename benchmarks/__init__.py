@@ -4,5 +4,5 @@
 ``keys`` says what is measured and what is aimed at; ``statistics`` and
 ``report`` are pure. Each group of keys has a file: ``clones``, ``bursts``,
 ``streams``, ``conversions``, ``resources``, ``scale``. What has to run in a
-process of its own is a program: ``in_drivers``, ``copies``, ``crowd``.
+process of its own is a program: ``in_drivers``, ``copies``, ``many_clones``.
 """

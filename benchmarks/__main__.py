@@ -20,13 +20,14 @@ from benchmarks import (
     report,
     resources,
     scale,
-    scene,
-    screen,
     series,
+    setup,
     streams,
+    table,
 )
 from benchmarks.keys import KEYS
 from benchmarks.statistics import Measured
+from measuring import screen
 from sandbox.stack import Options, Stack
 
 CACHE = pathlib.Path(__file__).parents[1] / '.cache'
@@ -37,7 +38,7 @@ class Group:
     """Keys that are measured together."""
 
     keys: tuple[str, ...]
-    measure: Callable[[scene.Scene], Iterator[Measured]]
+    measure: Callable[[setup.Setup], Iterator[Measured]]
 
 
 GROUPS = (
@@ -58,7 +59,7 @@ GROUPS = (
     ),
     Group(('stream_vs_import', 'stream_noverify_vs_import'), streams.alone),
     Group(('sparse_vs_import',), streams.sparse),
-    Group(('clone_at_2000_vs_first',), scale.crowd),
+    Group(('clone_at_2000_vs_first',), scale.many_clones),
     Group(('herd10_vs_upstream',), conversions.herd),
     # Last: they leave many volumes behind.
     Group(('api_burst50_vs_upstream',), bursts.through_the_api),
@@ -72,12 +73,12 @@ def main() -> int:
     signal.signal(signal.SIGTERM, lambda *_: sys.exit(143))
     about = machine.about()
     outcome = report.Outcome()
-    rounds = scene.QUICK if arguments.quick else scene.FULL
+    rounds = setup.QUICK if arguments.quick else setup.FULL
     stays = _is_up(arguments.folder)
     with (
         tempfile.TemporaryDirectory(prefix='cow-bench-') as folder,
         _stack(arguments.folder) as stack,
-        scene.Scene(stack, rounds, pathlib.Path(folder), stays) as place,
+        setup.Setup(stack, rounds, pathlib.Path(folder), stays) as place,
     ):
         _measure(
             place, _chosen(arguments.only), outcome, arguments.plot is not None
@@ -141,7 +142,7 @@ def _stack(folder: pathlib.Path) -> Iterator[Stack]:
     if _is_up(folder):
         screen.tell(f'Using the sandbox in {folder}, which is left up')
         stack = Stack.load(folder)
-        stack.restart_cinder_volume(scene.CONFIG)
+        stack.restart_cinder_volume(setup.CONFIG)
         try:
             yield stack
         finally:
@@ -150,7 +151,7 @@ def _stack(folder: pathlib.Path) -> Iterator[Stack]:
     with screen.step('start Ceph, Keystone, Glance and Cinder'):
         stack = Stack.up(folder, Options())
     try:
-        stack.restart_cinder_volume(scene.CONFIG)
+        stack.restart_cinder_volume(setup.CONFIG)
         yield stack
     finally:
         with screen.step('stop and remove them'):
@@ -158,7 +159,7 @@ def _stack(folder: pathlib.Path) -> Iterator[Stack]:
 
 
 def _measure(
-    place: scene.Scene,
+    place: setup.Setup,
     groups: Sequence[Group],
     outcome: report.Outcome,
     plotted: bool,
@@ -185,7 +186,7 @@ def _failed(
 
 
 def _deliver(doc: dict[str, Any], arguments: argparse.Namespace) -> None:
-    screen.show(doc)
+    table.show(doc)
     if arguments.json:
         arguments.json.write_text(json.dumps(doc, indent=2) + '\n')
         screen.tell(f'The figures are in {arguments.json}')

@@ -7,32 +7,33 @@ import os
 import signal
 import time
 
-from benchmarks import journal, screen
-from benchmarks.scene import CALLERS, Scene
+from benchmarks import journal
+from benchmarks.setup import CALLERS, Setup
 from benchmarks.statistics import Measured, compared, in_turns
+from measuring import screen
 
 #: Nothing is under way any more in what is stopped.
 IDLE_SECONDS = 1.0
 
 
-def through_the_api(scene: Scene) -> Iterator[Measured]:
+def through_the_api(setup: Setup) -> Iterator[Measured]:
     """From the first call until the last volume is available."""
 
-    count = scene.rounds.through_api
+    count = setup.rounds.through_api
 
     def burst(driver: str, image_id: str) -> float:
         with (
-            scene.volumes(many=True) as volumes,
+            setup.volumes(many=True) as volumes,
             screen.step(f'{driver}: {count} volumes through the API'),
         ):
             began = time.time()
             ids = volumes.ask(driver, image_id, count)
-            ends = scene.wait_ended(ids)
+            ends = setup.wait_ended(ids)
             return max(ends[each] for each in ids) - began
 
-    image_id = scene.raw('ceph')
+    image_id = setup.raw('ceph')
     found = in_turns(
-        scene.rounds.large,
+        setup.rounds.large,
         cow=lambda _round: burst('cow', image_id),
         upstream=lambda _round: burst('upstream', image_id),
     )
@@ -45,26 +46,26 @@ def through_the_api(scene: Scene) -> Iterator[Measured]:
     )
 
 
-def in_the_process(scene: Scene) -> Iterator[Measured]:
+def in_the_process(setup: Setup) -> Iterator[Measured]:
     """All wait in the scheduler's queue before the process may begin.
 
     Else it would wait for the API, which makes fewer a second.
     """
-    count = scene.rounds.in_process
+    count = setup.rounds.in_process
 
     def burst(driver: str, image_id: str) -> float:
         title = f'{driver}: {count} volumes in one cinder-volume'
-        with scene.volumes(many=True) as volumes, screen.step(title):
-            with _held_back(scene):
+        with setup.volumes(many=True) as volumes, screen.step(title):
+            with _held_back(setup):
                 ids = volumes.ask(driver, image_id, count)
-            scene.wait_ended(ids)
+            setup.wait_ended(ids)
             if driver == 'cow':
-                scene.require_method('clone', *ids)
-            return journal.span(scene.journal(), ids)
+                setup.require_method('clone', *ids)
+            return journal.span(setup.journal(), ids)
 
-    image_id = scene.raw('ceph')
+    image_id = setup.raw('ceph')
     found = in_turns(
-        scene.rounds.large,
+        setup.rounds.large,
         cow=lambda _round: burst('cow', image_id),
         upstream=lambda _round: burst('upstream', image_id),
     )
@@ -78,10 +79,10 @@ def in_the_process(scene: Scene) -> Iterator[Measured]:
 
 
 @contextlib.contextmanager
-def _held_back(scene: Scene) -> Iterator[None]:
+def _held_back(setup: Setup) -> Iterator[None]:
     """The scheduler gets no CPU, and hands nothing on meanwhile."""
     time.sleep(IDLE_SECONDS)
-    pid = scene.stack.cinder_scheduler_pid()
+    pid = setup.stack.cinder_scheduler_pid()
     os.kill(pid, signal.SIGSTOP)
     try:
         yield

@@ -3,22 +3,22 @@
 
 from collections.abc import Iterator
 
-from benchmarks import screen
-from benchmarks.scene import CALLERS, Scene
+from benchmarks.setup import CALLERS, Setup
 from benchmarks.statistics import Measured, compared, in_turns
+from measuring import screen
 
 PER_ROUND = 48
 
 
-def in_the_driver(scene: Scene) -> Iterator[Measured]:
+def in_the_driver(setup: Setup) -> Iterator[Measured]:
     """`clone_image` alone, without Cinder around it."""
-    image_id = scene.raw('ceph')
+    image_id = setup.raw('ceph')
     with screen.step(f'clone_image by 1 and by {CALLERS} threads'):
-        found = scene.program(
+        found = setup.program(
             'in_drivers',
             image_id=image_id,
-            rounds=scene.rounds.clones,
-            together=[[CALLERS, PER_ROUND, scene.rounds.together]],
+            rounds=setup.rounds.clones,
+            together=[[CALLERS, PER_ROUND, setup.rounds.together]],
         )
     alone, together = found['alone'], found['together'][str(CALLERS)]
     yield compared('clone_vs_upstream', alone['cow'], alone['upstream'])
@@ -31,15 +31,15 @@ def in_the_driver(scene: Scene) -> Iterator[Measured]:
     )
 
 
-def through_the_api(scene: Scene) -> Iterator[Measured]:
+def through_the_api(setup: Setup) -> Iterator[Measured]:
     """From the call to available."""
-    image_id = scene.raw('ceph')
+    image_id = setup.raw('ceph')
     with (
-        scene.volumes() as volumes,
+        setup.volumes() as volumes,
         screen.step('clones through the API, one at a time'),
     ):
         found = in_turns(
-            scene.rounds.api,
+            setup.rounds.api,
             cow=lambda _round: volumes.create('cow', image_id, 'clone'),
             upstream=lambda _round: volumes.create('upstream', image_id),
         )

@@ -3,18 +3,18 @@
 
 from collections.abc import Iterator
 
-from benchmarks import screen
-from benchmarks.scene import Scene
+from benchmarks.setup import Setup
 from benchmarks.statistics import Measured, compared, in_turns
+from measuring import screen
 
 AT_ONCE = 10
 DRIVERS = ('cow', 'upstream')
 
 
-def near(scene: Scene) -> Iterator[Measured]:
+def near(setup: Setup) -> Iterator[Measured]:
     """The image lies in the volumes' cluster."""
     rounds = [
-        _first(scene, 'ceph', number) for number in range(scene.rounds.large)
+        _first(setup, 'ceph', number) for number in range(setup.rounds.large)
     ]
     yield compared(
         'qcow2_first_vs_upstream',
@@ -22,11 +22,11 @@ def near(scene: Scene) -> Iterator[Measured]:
     )
 
 
-def foreign(scene: Scene) -> Iterator[Measured]:
+def foreign(setup: Setup) -> Iterator[Measured]:
     """It lies in a file store."""
     rounds = [
-        _first(scene, 'disk', number, again=True)
-        for number in range(scene.rounds.large)
+        _first(setup, 'disk', number, again=True)
+        for number in range(setup.rounds.large)
     ]
     for key, suffix in (
         ('qcow2_first_foreign_vs_upstream', ''),
@@ -39,25 +39,25 @@ def foreign(scene: Scene) -> Iterator[Measured]:
         )
 
 
-def herd(scene: Scene) -> Iterator[Measured]:
+def herd(setup: Setup) -> Iterator[Measured]:
     """Ten at once of an image that nobody had a volume of."""
 
     def together(driver: str, image_id: str) -> float:
         title = f'{driver}: {AT_ONCE} volumes at once of a new qcow2'
-        with scene.volumes() as volumes, screen.step(title):
+        with setup.volumes() as volumes, screen.step(title):
             return volumes.create(driver, image_id, count=AT_ONCE)
 
     def one(_round: int) -> dict[str, float]:
-        with scene.uploaded(scene.disks.qcow2(), 'ceph', 'qcow2') as image_id:
+        with setup.uploaded(setup.disks.qcow2(), 'ceph', 'qcow2') as image_id:
             found = in_turns(
                 1,
                 cow=lambda _: together('cow', image_id),
                 upstream=lambda _: together('upstream', image_id),
             )
-        scene.evict()
+        setup.evict()
         return {driver: seconds[0] for driver, seconds in found.items()}
 
-    rounds = [one(number) for number in range(scene.rounds.herds)]
+    rounds = [one(number) for number in range(setup.rounds.herds)]
     yield compared(
         'herd10_vs_upstream',
         *([each[driver] for each in rounds] for driver in DRIVERS),
@@ -65,7 +65,7 @@ def herd(scene: Scene) -> Iterator[Measured]:
 
 
 def _first(
-    scene: Scene, store: str, number: int, again: bool = False
+    setup: Setup, store: str, number: int, again: bool = False
 ) -> dict[str, float]:
     """Seconds of the first volume of a new image, and of the second.
 
@@ -73,8 +73,8 @@ def _first(
     """
     found = {}
     with (
-        scene.uploaded(scene.disks.qcow2(), store, 'qcow2') as image_id,
-        scene.volumes() as volumes,
+        setup.uploaded(setup.disks.qcow2(), store, 'qcow2') as image_id,
+        setup.volumes() as volumes,
         screen.step(f'qcow2 of the store {store} through the API'),
     ):
         for driver in DRIVERS[:: -1 if number % 2 else 1]:
@@ -83,5 +83,5 @@ def _first(
                 found[f'{driver}_again'] = volumes.create(
                     driver, image_id, 'clone-base'
                 )
-    scene.evict()
+    setup.evict()
     return found

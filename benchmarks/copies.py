@@ -22,7 +22,7 @@ import rbd
 from benchmarks import programs
 from benchmarks.errors import BenchmarkError
 from benchmarks.statistics import in_turns
-from cinder_cow.backends.rbd import RbdBackend
+from cinder_cow.backends.rbd.backend import RbdBackend
 from cinder_cow.backends.rbd.settings import RbdSettings
 from cinder_cow.model import ImageInfo, Verification
 from cinder_cow.sources.base import ImageSource
@@ -31,14 +31,14 @@ from cinder_cow.sources.rbd import RbdSource
 from cinder_cow.transfer import copier
 from cinder_cow.transfer.destination import NewDestination
 from cinder_cow.transfer.limiter import CopyLimiter
-from demo import cases, space
+from measuring import rows, space
 from sandbox.ceph import Cluster
 from sandbox.cloud import Cloud
 from sandbox.stack import Stack
 
 MIB = 2**20
 GIB = 2**30
-POOL = cases.POOLS['cow']
+POOL = rows.POOLS['cow']
 USER = 'cinder'
 GLANCE_ORDER = 23
 SPARSE_BYTES = 10 * GIB

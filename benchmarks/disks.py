@@ -5,7 +5,7 @@ import os
 import pathlib
 import subprocess
 
-from demo import image
+from measuring import image
 
 PIECES = 8
 

@@ -9,12 +9,11 @@ from collections.abc import Callable, Iterable
 import concurrent.futures
 import pathlib
 import time
-import types
 from typing import Any
 import uuid
 
 # First: a cold import of cinder.image.glance fails in Cinder 25 to 29.
-from demo import in_driver  # isort: skip
+from measuring import in_driver  # isort: skip
 from oslo_config import cfg
 import rados
 import rbd
@@ -22,7 +21,7 @@ import rbd
 from benchmarks import programs
 from benchmarks.errors import BenchmarkError
 from benchmarks.statistics import in_turns
-from demo import cases
+from measuring import rows
 from sandbox.stack import Stack
 
 GIB = 2**30
@@ -42,8 +41,8 @@ def main(
     near = stack.clusters[0]
     drivers = [Driver(name, image_id, near.fsid) for name in in_driver.CLASSES]
     bare = Librbd(str(near.conf), image_id)
-    for base_builder in (*drivers, bare):
-        base_builder.one()  # opens the connections
+    for clones in (*drivers, bare):
+        clones.one()  # opens the connections
     return {
         'alone': in_turns(
             rounds,
@@ -60,7 +59,7 @@ def main(
     }
 
 
-class BaseBuilder:
+class Clones:
     """Makes clones of one image, and removes them."""
 
     def create(self, name: str) -> None:
@@ -97,7 +96,7 @@ class BaseBuilder:
         return seconds
 
 
-class Driver(BaseBuilder):
+class Driver(Clones):
     """One of the two drivers."""
 
     def __init__(self, name: str, image_id: str, fsid: str) -> None:
@@ -124,13 +123,13 @@ class Driver(BaseBuilder):
         self._driver.delete_volume(_volume(name))
 
 
-class Librbd(BaseBuilder):
+class Librbd(Clones):
     """One connection, kept, and what a clone needs at the least."""
 
     def __init__(self, conf: str, image_id: str) -> None:
         self._cluster = rados.Rados(rados_id='cinder', conffile=conf)
         self._cluster.connect()
-        self._volumes = self._cluster.open_ioctx(cases.POOLS['cow'])
+        self._volumes = self._cluster.open_ioctx(rows.POOLS['cow'])
         self._images = self._cluster.open_ioctx('images')
         self._image_id = image_id
         self._features = int(self._cluster.conf_get('rbd_default_features'))
@@ -149,20 +148,14 @@ class Librbd(BaseBuilder):
             order=self._order,
         )
         with rbd.Image(self._volumes, name) as image:
-            image.resize(cases.SIZE_GIB * GIB)
+            image.resize(rows.SIZE_GIB * GIB)
 
     def remove(self, name: str) -> None:
         rbd.RBD().remove(self._volumes, name)
 
 
 def _volume(name: str) -> Any:
-    """What the drivers read of a Volume here; it needs no database."""
-    return types.SimpleNamespace(
-        id=name.removeprefix('volume-'),
-        name=name,
-        size=cases.SIZE_GIB,
-        volume_type=None,
-    )
+    return in_driver.make_volume(name.removeprefix('volume-'))
 
 
 if __name__ == '__main__':

@@ -5,6 +5,8 @@ from collections.abc import Iterable
 import datetime
 import re
 
+from measuring import log_line
+
 _TIME = r'^(?P<time>\d{4}-\d\d-\d\d \d\d:\d\d:\d\d\.\d{3}) '
 _BEGUN = re.compile(
     _TIME + r'.* Volume (?P<id>[0-9a-f-]{36}): being created as ', re.M
@@ -13,7 +15,6 @@ _ENDED = re.compile(
     _TIME + r'.* Volume \S+ \((?P<id>[0-9a-f-]{36})\): created successfully',
     re.M,
 )
-_METHOD = re.compile(r' volume=(?P<id>[0-9a-f-]{36}) .* method=(?P<how>\S+) ')
 
 
 def begun(text: str) -> dict[str, float]:
@@ -28,7 +29,10 @@ def ended(text: str) -> dict[str, float]:
 
 def methods(text: str) -> dict[str, str]:
     """By which method our driver made each volume."""
-    return {found['id']: found['how'] for found in _METHOD.finditer(text)}
+    return {
+        volume_id: line.method
+        for volume_id, line in log_line.by_volume(text).items()
+    }
 
 
 def span(text: str, volume_ids: Iterable[str]) -> float:

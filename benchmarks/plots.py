@@ -10,8 +10,9 @@ import matplotlib
 matplotlib.use('Agg')
 from matplotlib import pyplot
 
+from measuring.rows import DRIVERS
+
 Document = dict[str, Any]
-DRIVERS = {'cow': 'cinder-cow', 'upstream': 'upstream'}
 COLOURS = {'cow': 'tab:blue', 'upstream': 'tab:orange'}
 INCHES = (7.0, 4.2)
 DOTS_PER_INCH = 120

@@ -1,5 +1,5 @@
 # SPDX-License-Identifier: Apache-2.0
-"""What runs in a process of its own: told by JSON, answers by JSON."""
+"""What runs in a process of its own: it takes JSON and answers JSON."""
 
 from collections.abc import Callable
 import json

@@ -3,22 +3,21 @@
 
 from collections.abc import Iterator
 
-from benchmarks import screen
 from benchmarks.errors import BenchmarkError
-from benchmarks.scene import Scene
+from benchmarks.setup import Setup
 from benchmarks.statistics import Measured
-from demo import cases, watch
+from measuring import rows, screen, watch
 
 AT_ONCE = 10
 
 
-def taken(scene: Scene) -> Iterator[Measured]:
+def taken(setup: Setup) -> Iterator[Measured]:
     """By clones, by a stream and by a conversion."""
-    clones = _clones(scene)
-    stream = _watched(scene, scene.raw('disk'), 'stream')
-    with scene.uploaded(scene.disks.qcow2(), 'disk', 'qcow2') as image_id:
-        conversion = _watched(scene, image_id, 'build-base')
-    scene.evict()
+    clones = _clones(setup)
+    stream = _watched(setup, setup.raw('disk'), 'stream')
+    with setup.uploaded(setup.disks.qcow2(), 'disk', 'qcow2') as image_id:
+        conversion = _watched(setup, image_id, 'build-base')
+    setup.evict()
     assert clones.new_bytes is not None
     yield Measured(
         'space_per_clone_bytes', clones.new_bytes, {'clones': AT_ONCE}
@@ -32,30 +31,30 @@ def taken(scene: Scene) -> Iterator[Measured]:
     yield Measured('temp_bytes', max(temp.values()), temp)
 
 
-def _clones(scene: Scene) -> cases.Row:
-    image_id = scene.raw('ceph')
+def _clones(setup: Setup) -> rows.Row:
+    image_id = setup.raw('ceph')
     with screen.step(f'{AT_ONCE} clones, and what the cluster gains'):
-        image = cases.Image(image_id, 'raw in rbd', scene.disks.raw)
-        row = scene.bench.measure('cow', image, f'{AT_ONCE} at once', AT_ONCE)
+        image = rows.Image(image_id, 'raw in rbd', setup.disks.raw)
+        row = setup.bench.measure('cow', image, f'{AT_ONCE} at once', AT_ONCE)
     if row.method != 'clone' or not row.content_equal:
         raise BenchmarkError(f'no clone of the image: {row}')
     return row
 
 
-def _watched(scene: Scene, image_id: str, method: str) -> watch.Taken:
+def _watched(setup: Setup, image_id: str, method: str) -> watch.Taken:
     """By one volume. All services share a $TMPDIR in the sandbox's folder."""
-    temp = (scene.stack.folder / 'tmp').resolve()
-    pid = scene.stack.cinder_volume_pids()['cow']
+    temp = (setup.stack.folder / 'tmp').resolve()
+    pid = setup.stack.cinder_volume_pids()['cow']
     with (
-        scene.volumes() as volumes,
+        setup.volumes() as volumes,
         screen.step(f'memory and temporary files of: {method}'),
     ):
         with (
             watch.watched(temp, pid, others=True) as elsewhere,
-            watch.watched(scene.stack.conversion_dir, pid) as found,
+            watch.watched(setup.stack.conversion_dir, pid) as found,
         ):
             volumes.create('cow', image_id, method)
         found.temp_bytes += elsewhere.temp_bytes
         if method == 'stream':
-            volumes.require_equal(scene.disks.raw)
+            volumes.require_equal(setup.disks.raw)
     return found

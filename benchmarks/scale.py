@@ -3,18 +3,20 @@
 
 from collections.abc import Iterator
 
-from benchmarks import screen
-from benchmarks.scene import Scene
+from benchmarks.setup import Setup
 from benchmarks.statistics import Measured, compared
+from measuring import screen
 
 CLONES = 2000
 
 
-def crowd(scene: Scene) -> Iterator[Measured]:
+def many_clones(setup: Setup) -> Iterator[Measured]:
     """The last ten of 2,000 against the first ten."""
     with screen.step(f'{CLONES} clones of one base'):
-        found = scene.program(
-            'crowd', clones=CLONES, most_seconds=scene.rounds.crowd_seconds
+        found = setup.program(
+            'many_clones',
+            clones=CLONES,
+            most_seconds=setup.rounds.many_clones_seconds,
         )
     yield compared(
         'clone_at_2000_vs_first',

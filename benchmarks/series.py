@@ -3,9 +3,8 @@
 
 from typing import Any
 
-from benchmarks import screen
-from benchmarks.scene import QUICK, Scene
-from demo import watch
+from benchmarks.setup import QUICK, Setup
+from measuring import screen, watch
 
 THREADS = (1, 2, 4, 8, 16, 32)
 QUICK_THREADS = (1, 4, 16)
@@ -16,24 +15,24 @@ SIZE_GIB = 4
 DRIVERS = ('cow', 'upstream')
 
 
-def measured(scene: Scene) -> dict[str, Any]:
+def measured(setup: Setup) -> dict[str, Any]:
     """Points of the plots, by driver."""
-    quick = scene.rounds is QUICK
+    quick = setup.rounds is QUICK
     threads = QUICK_THREADS if quick else THREADS
     sizes = QUICK_SIZES_MIB if quick else SIZES_MIB
     return {
-        'volumes_per_second': _rates(scene, threads),
-        'image_size': [_of_size(scene, mib) for mib in sizes],
+        'volumes_per_second': _rates(setup, threads),
+        'image_size': [_of_size(setup, mib) for mib in sizes],
     }
 
 
 def _rates(
-    scene: Scene, threads: tuple[int, ...]
+    setup: Setup, threads: tuple[int, ...]
 ) -> dict[str, list[tuple[int, float]]]:
     """Clones a second in the driver, by threads."""
-    image_id = scene.raw('ceph')
+    image_id = setup.raw('ceph')
     with screen.step(f'clones by {", ".join(map(str, threads))} threads'):
-        found = scene.program(
+        found = setup.program(
             'in_drivers',
             image_id=image_id,
             rounds=1,
@@ -47,27 +46,27 @@ def _rates(
     }
 
 
-def _of_size(scene: Scene, mib: int) -> dict[str, Any]:
+def _of_size(setup: Setup, mib: int) -> dict[str, Any]:
     """Seconds and growth of memory of a streamed volume of each driver."""
-    path = scene.disks.sized(mib)
+    path = setup.disks.sized(mib)
     found: dict[str, Any] = {'mib': mib}
     try:
-        with scene.uploaded(path, 'disk') as image_id:
+        with setup.uploaded(path, 'disk') as image_id:
             for driver in DRIVERS:
-                found[driver] = _stream(scene, driver, image_id, mib)
+                found[driver] = _stream(setup, driver, image_id, mib)
     finally:
         path.unlink()
     return found
 
 
 def _stream(
-    scene: Scene, driver: str, image_id: str, mib: int
+    setup: Setup, driver: str, image_id: str, mib: int
 ) -> dict[str, float]:
-    pid = scene.stack.cinder_volume_pids()[driver]
+    pid = setup.stack.cinder_volume_pids()[driver]
     with (
-        scene.volumes() as volumes,
+        setup.volumes() as volumes,
         screen.step(f'{driver}: raw of {mib} MiB from the file store'),
-        watch.watched(scene.stack.conversion_dir, pid) as taken,
+        watch.watched(setup.stack.conversion_dir, pid) as taken,
     ):
         seconds = volumes.create(driver, image_id, 'stream', size_gib=SIZE_GIB)
     return {

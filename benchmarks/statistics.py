@@ -14,7 +14,7 @@ def in_turns(
 
     Another one begins in each round: what drifts favours none of them.
 
-    :param measures: are told the number of the round.
+    :param measures: get the number of the round.
     """
     names = list(measures)
     found: dict[str, list[float]] = {name: [] for name in names}

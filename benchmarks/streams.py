@@ -3,47 +3,47 @@
 
 from collections.abc import Iterator
 
-from benchmarks import screen
-from benchmarks.scene import Scene
+from benchmarks.setup import Setup
 from benchmarks.statistics import Measured, compared, in_turns
+from measuring import screen
 
 
-def through_the_api(scene: Scene) -> Iterator[Measured]:
+def through_the_api(setup: Setup) -> Iterator[Measured]:
     """From the call to available."""
-    image_id = scene.raw('disk')
+    image_id = setup.raw('disk')
     with (
-        scene.volumes() as volumes,
+        setup.volumes() as volumes,
         screen.step('raw from the file store through the API'),
     ):
         found = in_turns(
-            scene.rounds.large,
+            setup.rounds.large,
             cow=lambda _round: volumes.create('cow', image_id, 'stream'),
             upstream=lambda _round: volumes.create('upstream', image_id),
         )
     yield compared('stream_vs_upstream', found['cow'], found['upstream'])
 
 
-def alone(scene: Scene) -> Iterator[Measured]:
+def alone(setup: Setup) -> Iterator[Measured]:
     """The copy alone, against what a shell would do."""
-    image_id = scene.raw('disk')
+    image_id = setup.raw('disk')
     with screen.step('the same copy alone, and by curl and rbd import'):
-        found = scene.program(
+        found = setup.program(
             'copies',
             what='stream',
             image_id=image_id,
-            content=str(scene.disks.raw),
-            rounds=scene.rounds.copies,
+            content=str(setup.disks.raw),
+            rounds=setup.rounds.copies,
         )
     theirs = found['import']
     yield compared('stream_vs_import', found['verified'], theirs)
     yield compared('stream_noverify_vs_import', found['unverified'], theirs)
 
 
-def sparse(scene: Scene) -> Iterator[Measured]:
+def sparse(setup: Setup) -> Iterator[Measured]:
     """From cluster to cluster, most of it holes."""
     with screen.step('10 GiB with 100 MiB of data from another cluster'):
-        found = scene.program(
-            'copies', what='sparse', rounds=scene.rounds.large
+        found = setup.program(
+            'copies', what='sparse', rounds=setup.rounds.large
         )
     yield compared(
         'sparse_vs_import',

@@ -2,22 +2,29 @@
 # SPDX-License-Identifier: Apache-2.0
 
 # Runs the tests: all of them, or the kinds that are named, in this order.
-#   tools/test.sh [lint|types|unit|host|ceph|e2e]... [-- PYTEST ARGUMENTS]
+#   tools/test.sh [lint|types|unit|docs|host|ceph|e2e]... [-- PYTEST ARGUMENTS]
+#
+# A kind that fails, or takes longer than its limit, does not keep the next
+# from running. The exit status is 1 when one failed, and the last line names
+# all that did.
 
 set -euo pipefail
+# A process group for each kind: an interrupt reaches this script alone, which
+# hands it on once. A second one would end the clean-up of pytest's fixtures.
+set -m
 
 repo=$(cd -- "$(dirname -- "${BASH_SOURCE[0]}")/.." && pwd)
 cd "$repo"
 
 usage() {
-    echo "usage: tools/test.sh [lint|types|unit|host|ceph|e2e]... [-- PYTEST ARGUMENTS]" >&2
+    echo "usage: tools/test.sh [lint|types|unit|docs|host|ceph|e2e]... [-- PYTEST ARGUMENTS]" >&2
     exit 2
 }
 
 kinds=()
 while [ $# -gt 0 ]; do
     case $1 in
-    lint | types | unit | host | ceph | e2e) kinds+=("$1") ;;
+    lint | types | unit | docs | host | ceph | e2e) kinds+=("$1") ;;
     --)
         shift
         break
@@ -26,26 +33,70 @@ while [ $# -gt 0 ]; do
     esac
     shift
 done
-[ ${#kinds[@]} -gt 0 ] || kinds=(lint types unit host ceph e2e)
+[ ${#kinds[@]} -gt 0 ] || kinds=(lint types unit docs host ceph e2e)
 
 tools/bootstrap.sh
 bin=$repo/.cache/venv/bin
 export PATH=$bin:$PATH
 
-# The three that need a real Cinder or Ceph run in one pytest, in the
-# environment of the sandbox; tox makes one without them for the unit tests.
-real=()
-for kind in "${kinds[@]}"; do
+running=
+
+stop() {
+    trap '' INT TERM
+    if [ -n "$running" ]; then
+        kill -INT "$running" 2>/dev/null || true
+        wait "$running" || true
+    fi
+    exit 130
+}
+trap stop INT TERM
+
+# limited LIMIT COMMAND...: at the limit it is interrupted, and its fixtures
+# stop what they started.
+limited() {
+    timeout --foreground --signal=INT --kill-after=3m "$@" </dev/null &
+    running=$!
+    local status=0
+    wait "$running" || status=$?
+    running=
+    return "$status"
+}
+
+lint() { ruff check . && ruff format --check .; }
+
+# Those that need a real Cinder or Ceph run in the environment of the sandbox;
+# tox makes one without them for the unit tests and the documents.
+run_kind() {
+    local kind=$1
+    shift
     case $kind in
-    lint)
-        ruff check .
-        ruff format --check .
-        ;;
+    lint) lint ;;
     types) mypy ;;
-    unit) tox -q -e py3 -- tests/unit "$@" ;;
-    *) real+=("tests/$kind") ;;
+    unit) limited 15m tox -q -e py3 -- tests/unit "$@" ;;
+    docs) limited 15m tox -q -e docs ;;
+    host) limited 10m python -m pytest --durations=5 tests/host "$@" ;;
+    ceph | e2e)
+        limited 30m python -m pytest --durations=5 "tests/$kind" "$@"
+        ;;
     esac
+}
+
+failed=()
+for kind in "${kinds[@]}"; do
+    began=$SECONDS
+    status=0
+    run_kind "$kind" "$@" || status=$?
+    # 124 is timeout's: the limit was reached; 137: and it had to be killed.
+    case $status in
+    0) continue ;;
+    124 | 137) failed+=("$kind (stopped after $((SECONDS - began)) s)") ;;
+    *) failed+=("$kind") ;;
+    esac
+    echo "tools/test.sh: $kind failed, status $status" >&2
 done
-if [ ${#real[@]} -gt 0 ]; then
-    python -m pytest --durations=5 "${real[@]}" "$@"
+if [ ${#failed[@]} -gt 0 ]; then
+    printf 'tools/test.sh: failed:' >&2
+    printf ' %s' "${failed[@]}" >&2
+    echo >&2
+    exit 1
 fi

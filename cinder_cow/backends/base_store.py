@@ -10,7 +10,7 @@ All methods block; they may be called from several threads at once.
 
 import abc
 from collections.abc import Callable, Iterable, Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 import types
 from typing import Self
 
@@ -23,24 +23,33 @@ from cinder_cow.model import Base, BaseInfo, ImageInfo
 class BuildRecord:
     """What the cluster knows of a build that is going on, or has failed.
 
-    All hosts read it: it tells those who wait why there is nothing to wait
-    for, and a sweep what to look after.
+    All hosts read it: it tells those who wait why the build failed, and the
+    sweep which builds to look after.
     """
 
     #: Builds in a row that failed.
     failures: int = 0
     #: Name of the error's class in :mod:`cinder_cow.errors`, and its text.
+    #: Empty while the build goes on.
     kind: str = ''
     cause: str = ''
-    #: Whether another try is of no use: the image itself is at fault.
+    #: Whether the image itself is at fault: another try is of no use.
     final: bool = False
     #: Seconds since the epoch.
     written: float = 0.0
+    #: The Glance image that the build was for. Others may share the base.
+    image_id: str = ''
+    #: Of the failures, how many there were on each host.
+    failures_by_host: Mapping[str, int] = field(default_factory=dict)
+    #: Size of the disk in the image, as its header says; 0: not known yet.
+    virtual_bytes: int = 0
+    #: What the build that goes on may still write.
+    reserved_bytes: int = 0
 
 
 @dataclass(frozen=True, slots=True)
 class StoredBase:
-    """A base as a sweep sees it."""
+    """A finished base, and its use."""
 
     name: str
     info: BaseInfo
@@ -48,6 +57,23 @@ class StoredBase:
     last_used: float
     #: The Glance images whose volumes were made of it.
     image_ids: frozenset[str]
+
+
+@dataclass(frozen=True, slots=True)
+class Room:
+    """The space of the pool that bases lie in, before replication."""
+
+    #: What the pool holds, of bases and of all else.
+    used_bytes: int
+    #: What can be written until the pool is full.
+    available_bytes: int
+    #: What can be written until Ceph warns that an OSD is nearly full.
+    spare_bytes: int
+
+    @property
+    def capacity_bytes(self) -> int:
+        """What the pool can hold."""
+        return self.used_bytes + self.available_bytes
 
 
 @dataclass(frozen=True, slots=True)
@@ -62,7 +88,7 @@ class BlockDevice:
 class Lease(abc.ABC):
     """The right to build one base, alone in the whole cluster.
 
-    It expires when its holder dies. A context manager: it is given up.
+    It expires when its holder dies. A context manager: it is released.
     """
 
     @abc.abstractmethod
@@ -184,6 +210,7 @@ class BaseStore(abc.ABC):
         Fine when there is none. Waits for what a dead process holds open. A
         finished base whose info was lost is retired.
 
+        :raises StorageBusy: when it is still open after a while.
         :raises StorageError: when it cannot be removed, is finished, or was
             made by another who has the lease by now.
         """
@@ -219,8 +246,18 @@ class BaseStore(abc.ABC):
         """All records of builds, by the names of their bases."""
 
     @abc.abstractmethod
+    def room(self) -> Room:
+        """The space that there is.
+
+        :raises StorageError: when that cannot be found out.
+        """
+
+    @abc.abstractmethod
     def stored_bases(self) -> list[StoredBase]:
-        """All finished bases that are not retired."""
+        """All finished bases that are not retired.
+
+        One that cannot be read is left out, with a line in the log.
+        """
 
     @abc.abstractmethod
     def abandoned(self) -> list[str]:

@@ -11,7 +11,7 @@ from oslo_log import log as logging
 
 from cinder_cow import errors
 from cinder_cow.cinder_adapter import background, glance_selftest, records
-from cinder_cow.conversion import qemu_img
+from cinder_cow.conversion import selftest as conversion
 
 LOG = logging.getLogger(__name__)
 
@@ -19,20 +19,24 @@ LOG = logging.getLogger(__name__)
 DELAY_SECONDS = 1
 
 
-def start(parts):
+def start(parts, confinement):
     """Have it done soon.
 
     :param parts: answers the parts of the backend.
+    :param confinement: how qemu-img is shut in.
     """
     background.once(
-        'run the self-test', functools.partial(_run, parts), DELAY_SECONDS
+        'run the self-test',
+        functools.partial(_run, parts, confinement),
+        DELAY_SECONDS,
     )
 
 
-def _run(parts):
+def _run(parts, confinement):
     answer, examples = glance_selftest.glance_check()
     records.check_result(answer)
-    records.check_result(qemu_img.check())
+    for answer in conversion.checks(confinement):
+        records.check_result(answer)
     try:
         for answer in parts().backend.selftest(examples):
             records.check_result(answer)

@@ -8,7 +8,8 @@ import uuid
 import rados
 import rbd
 
-from cinder_cow.backends.rbd import RbdBackend, connection
+from cinder_cow.backends.rbd import connection
+from cinder_cow.backends.rbd.backend import RbdBackend
 from cinder_cow.backends.rbd.settings import RbdSettings
 from cinder_cow.model import ImageInfo
 

@@ -27,7 +27,7 @@ from tests.ceph.bases import (
 BUILDER = """
     import json, sys
     from cinder_cow.backends.rbd.settings import RbdSettings
-    from cinder_cow.backends.rbd import RbdBackend
+    from cinder_cow.backends.rbd.backend import RbdBackend
 
     settings, name = json.loads(sys.stdin.readline())
     settings['image_pools'] = tuple(settings['image_pools'])

@@ -169,7 +169,7 @@ def test_retired_in_either_mode_of_cinder(lab, name, patch):
         import json, sys
         from cinder_cow import native
         from cinder_cow.backends.rbd.settings import RbdSettings
-        from cinder_cow.backends.rbd import RbdBackend
+        from cinder_cow.backends.rbd.backend import RbdBackend
 
         settings, name = json.loads(sys.stdin.read())
         settings['image_pools'] = tuple(settings['image_pools'])

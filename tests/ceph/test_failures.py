@@ -6,7 +6,7 @@ import dataclasses
 import pytest
 
 from cinder_cow import errors
-from cinder_cow.backends.rbd import RbdBackend
+from cinder_cow.backends.rbd.backend import RbdBackend
 from cinder_cow.model import Clone, RefusalCode, Target
 from cinder_cow.planning import plan
 from tests.ceph.lab import MIB

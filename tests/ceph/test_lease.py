@@ -21,7 +21,7 @@ NAME = 'cow-base-raw-sha512-' + 'a' * 128
 OTHER = """
     import json, sys, time
     from cinder_cow.backends.rbd.settings import RbdSettings
-    from cinder_cow.backends.rbd import RbdBackend
+    from cinder_cow.backends.rbd.backend import RbdBackend
 
     settings, name, seconds = json.loads(sys.stdin.readline())
     settings['image_pools'] = tuple(settings['image_pools'])
@@ -274,7 +274,8 @@ def test_it_is_renewed_while_a_green_main_thread_is_busy(lab):
         import eventlet; eventlet.monkey_patch()
         import json, sys, time
         from cinder_cow.backends.rbd.settings import RbdSettings
-        from cinder_cow.backends.rbd import RbdBackend, lease as leases
+        from cinder_cow.backends.rbd import lease as leases
+        from cinder_cow.backends.rbd.backend import RbdBackend
 
         leases.LEASE_SECONDS, leases.RENEW_SECONDS = 3, 0.5
         settings, name = json.loads(sys.stdin.readline())

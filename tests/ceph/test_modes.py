@@ -20,7 +20,7 @@ SECONDS = 2
 CLONE = """
     import json, os, signal, sys, threading, time
     from cinder_cow.backends.rbd.settings import RbdSettings
-    from cinder_cow.backends.rbd import RbdBackend
+    from cinder_cow.backends.rbd.backend import RbdBackend
     from cinder_cow.model import ImageInfo
 
     settings, image, osd, seconds = json.loads(sys.stdin.read())

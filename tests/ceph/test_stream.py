@@ -279,7 +279,7 @@ def test_old_bytes_go_and_snapshots_stay(lab, old_lab):
 
 COPY = """
     import json, sys, time
-    from cinder_cow.backends.rbd import RbdBackend
+    from cinder_cow.backends.rbd.backend import RbdBackend
     from cinder_cow.backends.rbd.settings import RbdSettings
     from cinder_cow.model import ImageInfo, Target
     from cinder_cow.planning import plan

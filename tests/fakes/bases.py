@@ -21,7 +21,7 @@ LEASE_SECONDS = 30
 
 
 def info(image_id='i-1', **changes):
-    """An info; what is not given is dull."""
+    """An info; what is not given does not matter."""
     known = {
         'image_id': image_id,
         'disk_format': 'qcow2',
@@ -130,17 +130,19 @@ class MemoryBases(base_store.BaseStore):
         self.things = {}
         self.retired = {}
         self.leases = {}
-        self.written_notes = {}
+        self.records = {}
         self.guard = threading.RLock()
+        #: 1 TiB, of which nothing is used.
+        self.space = base_store.Room(0, 2**40, 2**40)
         self._seen = {}
         self._numbers = itertools.count()
 
     def add(self, name, content=b'', last_used=0.0, **changes):
         """A finished base, as if built long ago. Answers the Base."""
-        told = info(**changes)
+        known = info(**changes)
         with self.guard:
             self.things[name] = Thing(
-                bytearray(content), told, last_used, {told.image_id}
+                bytearray(content), known, last_used, {known.image_id}
             )
             return self._base(name)
 
@@ -176,7 +178,7 @@ class MemoryBases(base_store.BaseStore):
                 raise errors.BaseGone(base.name)
             volumes = self.backend.volumes
             if volume_name in volumes:
-                raise errors.VolumeExists(self._pool, volume_name)
+                raise errors.VolumeExists(self.backend.path(volume_name))
             thing = self.things[base.name]
             volumes[volume_name] = bytearray(thing.content)
             thing.children.append((volume_name, volumes[volume_name]))
@@ -248,19 +250,23 @@ class MemoryBases(base_store.BaseStore):
 
     def build_record(self, name):
         self.maybe_fail('build_record', name)
-        return self.written_notes.get(name)
+        return self.records.get(name)
 
-    def set_build_record(self, name, note):
+    def set_build_record(self, name, record):
         self.maybe_fail('set_build_record', name)
         with self.guard:
-            self.written_notes.pop(name, None)
-            if note is not None:
-                self.written_notes[name] = note
+            self.records.pop(name, None)
+            if record is not None:
+                self.records[name] = record
 
     def build_records(self):
         self.maybe_fail('build_records')
         with self.guard:
-            return dict(self.written_notes)
+            return dict(self.records)
+
+    def room(self):
+        self.maybe_fail('room')
+        return self.space
 
     def stored_bases(self):
         self.maybe_fail('stored_bases')

@@ -78,7 +78,7 @@ def test_one_info_line_says_what_was_done(create, volume, caplog):
         for record in caplog.records
         if record.name.startswith('cinder_cow')
     ]
-    assert line.startswith(f'volume from image: volume={volume.id} ')
+    assert line.startswith(f'volume from image: v=1 volume={volume.id} ')
     assert ' method=clone reason=cloneable pool=images ' in line
     seconds = float(line.partition('seconds=')[2].split()[0])
     assert 0 < seconds < 60

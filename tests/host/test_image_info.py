@@ -3,9 +3,11 @@
 
 from cinder import exception
 from cinder.message import api
+from cinder.volume import volume_types
 import pytest
 
-from cinder_cow import errors
+from cinder_cow import driver, errors
+from cinder_cow.backends.rbd.settings import RbdSettings
 from cinder_cow.cinder_adapter import failures, image_info
 
 URL = 'rbd://f/images/i/snap'
@@ -68,12 +70,15 @@ def test_image_with_any_signature_property_is_signed(image_meta, name):
 
 
 def test_settings_are_those_of_the_backends_section(hosted):
-    settings = image_info.settings(
-        hosted.configuration, ('ceph', '/etc/ceph/c.conf', 'cinder', None)
-    )
+    hosted._active_config = {
+        'name': 'ceph',
+        'conf': 'c.conf',
+        'user': 'cinder',
+    }
+    settings = RbdSettings.from_options(hosted.cow_options())
 
     assert settings.cluster_name == 'ceph'
-    assert settings.conf_path == '/etc/ceph/c.conf'
+    assert settings.conf_path == 'c.conf'
     assert settings.user == 'cinder'
     assert settings.pool == 'volumes'
     assert settings.object_bytes == 8 * 2**20
@@ -81,6 +86,30 @@ def test_settings_are_those_of_the_backends_section(hosted):
     assert settings.image_pools == ('images', 'gold')
     assert settings.strict_locations is False
     assert settings.verify_signatures is True
+
+
+def test_parts_are_made_anew_when_cinder_has_failed_over(hosted):
+    before = driver.CowRBDDriver.cow_parts(hosted)
+    assert driver.CowRBDDriver.cow_parts(hosted) is before
+
+    hosted._active_config = {'name': 'far', 'conf': '/far.conf', 'user': 'u'}
+    hosted._active_backend_id = 'far'
+    after = driver.CowRBDDriver.cow_parts(hosted)
+
+    assert after.backend.settings.conf_path == '/far.conf'
+
+
+def test_replicated_volume_type_is_known(context, volume):
+    kind = volume_types.create(
+        context, 'mirrored', {'replication_enabled': '<is> True'}
+    )
+    assert not image_info.target(volume).replicated
+
+    volume.volume_type_id = kind.id
+    volume.save()
+    volume.refresh()
+
+    assert image_info.target(volume).replicated
 
 
 def test_image_too_big_ends_the_create_with_a_message_for_the_user(
@@ -107,7 +136,7 @@ def test_image_too_big_ends_the_create_with_a_message_for_the_user(
         errors.StorageError('clone x', OSError('why')),
         errors.StorageUnreachable('connect', OSError('why')),
         errors.StorageFull('grow x', OSError('why')),
-        errors.VolumeExists('volumes', 'volume-why'),
+        errors.VolumeExists('volumes/volume-why'),
         errors.PluginNotLoadable('cow_backend', 'group', 'why', 'x'),
     ],
 )

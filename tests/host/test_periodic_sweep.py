@@ -1,13 +1,11 @@
 # SPDX-License-Identifier: Apache-2.0
-
 import logging
 
-from cinder import exception
 import pytest
 
 from cinder_cow import errors
 from cinder_cow.base_images import eviction
-from cinder_cow.cinder_adapter import periodic_sweep, service_user
+from cinder_cow.cinder_adapter import background, periodic_sweep
 from tests.fakes.bases import MemoryBases
 
 LIMITS = eviction.EvictionLimits(max_bytes=None, max_idle_seconds=0)
@@ -21,34 +19,40 @@ def store(hosted):
     return store
 
 
-@pytest.fixture
-def once(hosted):
-    return lambda: periodic_sweep._once(LIMITS, hosted._backend)
+def no_image_is_deleted(_image_ids):
+    return set()
 
 
-def test_it_evicts_what_is_idle(store, once):
-    once()
+def once(hosted, deleted_images=no_image_is_deleted):
+    periodic_sweep._once(LIMITS, lambda: hosted.memory, deleted_images)
+
+
+def test_it_evicts_what_is_idle(hosted, store):
+    once(hosted)
 
     assert store.things == store.retired == {}
 
 
-def test_backend_without_bases_is_left_alone(hosted, once):
-    once()
+def test_backend_without_bases_is_left_alone(hosted):
+    once(hosted)
 
 
-@pytest.mark.parametrize(
-    'failure',
-    [errors.StorageError('list', OSError('down')), ValueError('unforeseen')],
-)
-def test_failure_does_not_end_the_task(store, once, caplog, failure):
+def test_storage_that_fails_is_a_warning(hosted, store, caplog):
+    store.failing.add('stored_bases')
+
+    once(hosted)
+
+    assert 'Could not look after the base images: ' in caplog.text
+
+
+def test_what_nobody_foresaw_does_not_end_the_task(caplog):
     def fail():
-        raise failure
+        raise ValueError('unforeseen')
 
-    store.kept = fail
+    background._log_failure('look after the base images', fail)
 
-    once()
-
-    assert 'could not be looked after' in caplog.text
+    assert 'Could not look after the base images' in caplog.text
+    assert 'ValueError: unforeseen' in caplog.text
 
 
 @pytest.fixture
@@ -57,74 +61,44 @@ def started(monkeypatch):
     calls = []
 
     class Call:
-        def __init__(self, function, *args):
-            self._what = (function, args)
+        def __init__(self, function):
+            pass
 
         def start(self, interval, initial_delay):
-            calls.append((*self._what, interval, initial_delay))
+            calls.append((interval, initial_delay))
 
     monkeypatch.setattr(
-        periodic_sweep.loopingcall, 'FixedIntervalLoopingCall', Call
+        background.loopingcall, 'FixedIntervalLoopingCall', Call
     )
     return calls
 
 
 def test_it_is_started_with_the_interval(started, hosted):
-    periodic_sweep.start(600, LIMITS, hosted._backend)
+    periodic_sweep.start(600, LIMITS, lambda: hosted.memory)
 
-    (call,) = started
-    assert call[2:] == (600, 600)
+    assert started == [(600, 600)]
 
 
 def test_zero_turns_it_off(started, hosted):
-    periodic_sweep.start(0, LIMITS, hosted._backend)
+    periodic_sweep.start(0, LIMITS, lambda: hosted.memory)
 
     assert started == []
 
 
-class ImageService:
-    """Knows `here`; `hidden` is deleted, and nothing of `broken`."""
-
-    def show(self, context, image_id):
-        match image_id:
-            case 'here':
-                return {'status': 'active'}
-            case 'hidden':
-                return {'status': 'deleted'}
-            case 'broken':
-                raise exception.GlanceConnectionFailed(reason='down')
-            case _:
-                raise exception.ImageNotFound(image_id=image_id)
-
-
-@pytest.fixture
-def glance(cinder, monkeypatch):
-    monkeypatch.setattr(service_user, 'is_configured', lambda: True)
-    monkeypatch.setattr(service_user, 'context', lambda: None)
-    monkeypatch.setattr(
-        periodic_sweep.glance, 'get_default_image_service', ImageService
-    )
-
-
-def test_deleted_images_are_those_that_glance_does_not_have(glance):
-    found = periodic_sweep.deleted_images(['here', 'hidden', 'gone'])
-
-    assert found == {'hidden', 'gone'}
-
-
-def test_glance_that_does_not_answer_deletes_nothing(glance):
-    with pytest.raises(exception.GlanceConnectionFailed):
-        periodic_sweep.deleted_images(['gone', 'broken'])
-
-
-def test_without_a_service_user_no_image_counts_as_deleted(cinder):
-    assert periodic_sweep.deleted_images(['gone']) == set()
-
-
-def test_sweep_goes_on_when_glance_is_down(store, once, glance, caplog):
+def test_sweep_goes_on_when_glance_is_down(hosted, store, caplog):
     caplog.set_level(logging.WARNING)
-    store.add('cow-base-2', b'raw', image_id='broken')
 
-    once()
+    def down(_image_ids):
+        raise OSError('no route to host')
+
+    once(hosted, down)
 
     assert store.things == {}
+    assert 'no route to host' in caplog.text
+
+
+def test_failure_of_the_storage_is_no_error_of_the_task(hosted):
+    def lost():
+        raise errors.StorageUnreachable('connect', OSError('down'))
+
+    periodic_sweep._once(LIMITS, lost, no_image_is_deleted)

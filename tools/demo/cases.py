@@ -1,119 +1,130 @@
 # SPDX-License-Identifier: Apache-2.0
-"""What is measured: the same volumes by our driver and by upstream's."""
+"""The volumes of the demo: a few by default, more with --full."""
 
-from dataclasses import asdict, dataclass
-import os
+from collections.abc import Iterator
+import contextlib
 import pathlib
-import re
-import subprocess
-import sys
-from typing import Any
 
-from demo import space, watch
+from demo import side_by_side
+from measuring import bench, rows
+from measuring.screen import step
 from sandbox.cloud import Cloud
 from sandbox.stack import Stack
 
-SIZE_GIB = 2  # larger than the image: it has to be grown
-POOLS = {'cow': 'volumes', 'upstream': 'volumes-upstream'}
+AT_ONCE = 4
+FULL_CLONES = 20
+FULL_AT_ONCE = 10
+ROUNDS = 15
+RAW = 'raw in rbd'
+FILES = 'raw in files'
+QCOW2 = 'qcow2 in rbd'
 
 
-@dataclass(frozen=True, slots=True)
-class Row:
-    """One line of the table. Seconds are from the API call to available."""
-
-    driver: str
-    image: str
-    case: str
-    seconds: float
-    method: str
-    reason: str | None = None
-    parent: str | None = None
-    #: Per volume.
-    new_bytes: int | None = None
-    content_equal: bool | None = None
-    #: The most that was seen below image_conversion_dir.
-    temp_bytes: int | None = None
-    #: What the peak memory of the driver's process grew by.
-    memory_bytes: int | None = None
-
-    def as_dict(self) -> dict[str, Any]:
-        """For JSON."""
-        return asdict(self)
+def at_once(count: int) -> str:
+    """The case in which so many volumes are asked for at once."""
+    return f'{count} at once'
 
 
-@dataclass(frozen=True, slots=True)
-class Image:
-    """An image in Glance, and the bytes of its disk here."""
+class Demo:
+    """One run: the rows so far, and what was seen that no row shows."""
 
-    image_id: str
-    place: str
-    path: pathlib.Path
-    disk_format: str = 'raw'
+    def __init__(self, stack: Stack, full: bool) -> None:
+        self.rows: list[rows.Row] = []
+        self.seen: dict[str, bool] = {}
+        self.stack = stack
+        self.cloud = Cloud(stack.env())
+        self._bench = bench.Bench(stack, self.cloud, settled=full)
 
+    def warm_up(self) -> None:
+        """Have every service do its work once: the first time takes longer."""
+        with step('A volume of a small image by each driver, to warm up'):
+            image_id = self.cloud.create_image('small', bytes(2**20))
+            for driver in rows.POOLS:
+                volume_id, _ = self.cloud.create_volume(driver, image_id)
+                self.cloud.delete_volume(volume_id)
+            self.cloud.delete_image(image_id)
 
-class Bench:
-    """Makes volumes and says what came of it."""
+    def measure(self, source: rows.Image, case: str, count: int = 1) -> None:
+        """A row for each driver."""
+        for driver in rows.POOLS:
+            with step(f'{rows.DRIVERS[driver]}: {source.place}, {case}'):
+                row = self._bench.measure(driver, source, case, count)
+            self.rows.append(row)
 
-    def __init__(self, stack: Stack, cloud: Cloud) -> None:
-        self._stack = stack
-        self._cloud = cloud
+    def measure_new(self, source: rows.Image, count: int) -> None:
+        """Volumes at once of an image that has no base yet."""
+        self._bench.evict()
+        self.measure(source, at_once(count), count)
+        with self._bench.pool('cow') as pool:
+            self.seen[
+                f'{count} volumes at once of a new qcow2 image left one base'
+            ] = len(pool.bases()) == 1
 
-    def measure(
-        self, driver: str, image: Image, case: str, count: int = 1
-    ) -> Row:
-        """Volumes that are all asked for at once."""
-        cluster = self._stack.clusters[0]
-        before = space.used_bytes(cluster)
-        pid = self._stack.cinder_volume_pids()[driver]
-        with watch.watched(self._stack.conversion_dir, pid) as taken:
-            volumes, seconds = self._cloud.create_volumes(
-                driver, image.image_id, SIZE_GIB, count
+    @contextlib.contextmanager
+    def uploaded(
+        self,
+        file: pathlib.Path,
+        store: str,
+        place: str,
+        disk: pathlib.Path | None = None,
+    ) -> Iterator[rows.Image]:
+        """An image in Glance, for a while.
+
+        :param disk: the raw disk in a file of another format.
+        """
+        disk_format = 'qcow2' if disk else 'raw'
+        with step(f'upload: {place}'), open(file, 'rb') as content:
+            image_id = self.cloud.create_image(
+                file.stem, content, store=store, disk_format=disk_format
             )
-        gained = space.used_bytes(cluster) - before
-        with self.pool(driver) as pool:
-            parents = {pool.parent(volume) for volume in volumes}
-            equal = pool.equals(volumes[-1], image.path)
-        for volume in volumes:
-            self._cloud.delete_volume(volume)
-        method, reason = self._said(volumes[-1], parents)
-        return Row(
-            driver,
-            image.place,
-            case,
-            round(seconds, 3),
-            method,
-            reason,
-            parents.pop() if len(parents) == 1 else None,
-            gained // count,
-            equal,
-            taken.temp_bytes,
-            taken.memory_bytes,
-        )
+        try:
+            yield rows.Image(image_id, place, disk or file, disk_format)
+        finally:
+            self.cloud.delete_image(image_id)
 
-    def evict(self) -> None:
-        """Every base that has no volumes."""
-        conf = self._stack.folder / 'cinder' / 'cinder.conf'
-        subprocess.run(
-            [pathlib.Path(sys.executable).with_name('cinder-cow')]
-            + ['base', 'sweep', '--max-idle-seconds', '0']
-            + ['--config-file', str(conf), '--backend', 'cow'],
-            check=True,
-            capture_output=True,
-            env=os.environ | self._stack.env(),
-        )
+    @contextlib.contextmanager
+    def leaves_nothing(self) -> Iterator[None]:
+        """Whether our pool is as before when all is deleted."""
+        with self._bench.pool('cow') as pool:
+            before = pool.contents()
+        yield
+        self._bench.evict()
+        with self._bench.pool('cow') as pool:
+            self.seen[
+                'With the volumes deleted and the bases evicted nothing is'
+                ' left in our pool'
+            ] = pool.contents() == before
 
-    def pool(self, driver: str) -> space.Volumes:
-        """The pool of that driver's volumes."""
-        return space.Volumes(self._stack.clusters[0], POOLS[driver])
 
-    def _said(
-        self, volume_id: str, parents: set[str | None]
-    ) -> tuple[str, str | None]:
-        """Method and reason: as our log line has it, or as it looks."""
-        log = self._stack.log_file('cinder-volume').read_text()
-        line = re.search(
-            rf'volume={volume_id} .* method=(\S+) reason=(\S+)', log
-        )
-        if line:
-            return line[1], line[2]
-        return ('copy' if None in parents else 'clone'), None
+def short(demo: Demo, disk: pathlib.Path, qcow2: pathlib.Path) -> None:
+    """A raw image and the same disk as qcow2."""
+    with demo.uploaded(disk, 'ceph', RAW) as image:
+        demo.measure(image, 'first')
+        demo.measure(image, 'next')
+        demo.measure(image, at_once(AT_ONCE), AT_ONCE)
+    with demo.uploaded(qcow2, 'ceph', QCOW2, disk) as image:
+        demo.measure(image, 'first')
+        demo.measure(image, 'next')
+        demo.measure_new(image, AT_ONCE)
+
+
+def full(
+    demo: Demo, disk: pathlib.Path, half: pathlib.Path, qcow2: pathlib.Path
+) -> None:
+    """Also the drivers alone, a file store, and more volumes at once."""
+    with (
+        demo.uploaded(disk, 'ceph', RAW) as raw,
+        demo.uploaded(half, 'disk', FILES) as files,
+        demo.uploaded(qcow2, 'ceph', QCOW2, half) as converted,
+    ):
+        demo.measure(raw, 'first')
+        demo.measure(raw, 'next')
+        demo.measure(raw, at_once(FULL_CLONES), FULL_CLONES)
+        demo.measure(files, 'first')
+        demo.measure(converted, 'first')
+        demo.measure(converted, 'next')
+        with step(f'clone_image in each driver alone, {ROUNDS} times'):
+            demo.rows += side_by_side.measure(
+                demo.stack, demo.cloud, [raw, converted], ROUNDS
+            )
+        demo.measure_new(converted, FULL_AT_ONCE)

@@ -7,9 +7,8 @@ import pathlib
 
 from rich import console, table
 
-from demo.cases import Row
-
-DRIVERS = {'cow': 'cinder-cow', 'upstream': 'upstream'}
+from demo import ratios
+from measuring.rows import DRIVERS, Row
 
 
 def show(rows: Sequence[Row], screen: console.Console) -> None:
@@ -20,23 +19,23 @@ def show(rows: Sequence[Row], screen: console.Console) -> None:
     )
     for name in ('image', 'case', 'driver'):
         drawn.add_column(name, no_wrap=True)
-    drawn.add_column('seconds', justify='right')
+    drawn.add_column('seconds', justify='right', no_wrap=True)
     drawn.add_column('method', no_wrap=True)
     drawn.add_column('parent', no_wrap=True)
-    drawn.add_column('new KiB per\nvolume', justify='right')
-    drawn.add_column('content\nequal')
-    drawn.add_column('temp\nMiB', justify='right')
+    drawn.add_column('new space\nper volume', justify='right', no_wrap=True)
+    drawn.add_column('equals\nimage', no_wrap=True)
+    drawn.add_column('temporary\nfiles', justify='right', no_wrap=True)
     for row in rows:
         drawn.add_row(
             row.image,
             row.case,
             DRIVERS[row.driver],
-            f'{row.seconds:.3f}',
+            ratios.seconds(row),
             row.method,
-            _short(row.parent),
-            '-' if row.new_bytes is None else f'{row.new_bytes / 1024:,.0f}',
-            {None: '-', True: 'yes', False: 'NO'}[row.content_equal],
-            '-' if row.temp_bytes is None else f'{row.temp_bytes / 2**20:.0f}',
+            _parent(row.parent),
+            _amount(row.new_bytes),
+            {None: '', True: 'yes', False: 'NO'}[row.content_equal],
+            _amount(row.temp_bytes),
         )
     screen.print(drawn)
 
@@ -46,10 +45,24 @@ def write(rows: Sequence[Row], path: pathlib.Path) -> None:
     path.write_text(json.dumps([row.as_dict() for row in rows], indent=2))
 
 
-def _short(parent: str | None) -> str:
+def _amount(found: int | None) -> str:
+    """Empty where it was not measured."""
+    match found:
+        case None:
+            return ''
+        case 0:
+            return 'none'
+        case _ if found < 2**20:
+            return f'{found / 2**10:.0f} KiB'
+        case _ if found < 10 * 2**30:
+            return f'{found / 2**20:.0f} MiB'
+        case _:
+            return f'{found / 2**30:.1f} GiB'
+
+
+def _parent(parent: str | None) -> str:
     """An image id takes half a terminal: its beginning is enough here."""
     if parent is None:
-        return '-'
-    pool, _, rest = parent.partition('/')
-    image, _, snapshot = rest.partition('@')
-    return f'{pool}/{image[:8]}…@{snapshot}'
+        return ''
+    pool, _, image = parent.partition('/')
+    return f'{pool}/{image[:6]}…'

@@ -9,57 +9,55 @@ import subprocess
 import sys
 from typing import Any
 
-from demo import cases
+from measuring import rows
 from sandbox.cloud import Cloud
 from sandbox.stack import Stack
 
-ALONE = 'driver alone'
-
 
 def measure(
-    stack: Stack, cloud: Cloud, images: list[cases.Image], rounds: int
-) -> list[cases.Row]:
+    stack: Stack, cloud: Cloud, images: list[rows.Image], rounds: int
+) -> list[rows.Row]:
     """Of each image by our driver, of raw ones by upstream's too."""
-    told = [
+    cases = [
         _case(stack, cloud, image, driver)
         for image in images
-        for driver in cases.POOLS
+        for driver in rows.POOLS
         if driver == 'cow' or image.disk_format == 'raw'
     ]
-    seconds = run(stack, told, rounds)
+    seconds = run(stack, cases, rounds)
     return [
-        cases.Row(
+        rows.Row(
             case['driver'],
             case['place'],
-            ALONE,
+            rows.ALONE,
             round(statistics.median(seconds[case['name']]), 4),
             'clone' if case['place'].startswith('raw') else 'clone-base',
         )
-        for case in told
+        for case in cases
     ]
 
 
 def run(
-    stack: Stack, told: list[dict[str, Any]], rounds: int
+    stack: Stack, cases: list[dict[str, Any]], rounds: int
 ) -> dict[str, list[float]]:
     """The seconds of each case, by its name."""
     conf = stack.folder / 'cinder' / 'cinder.conf'
     done = subprocess.run(
-        [sys.executable, '-W', 'ignore', '-m', 'demo.in_driver']
-        + [str(conf), json.dumps(told), str(rounds)],
+        [sys.executable, '-W', 'ignore', '-m', 'measuring.in_driver']
+        + [str(conf), json.dumps(cases), str(rounds)],
         env=os.environ | stack.env(),
         capture_output=True,
         text=True,
         check=False,
     )
     if done.returncode:
-        raise SystemExit(f'demo.in_driver failed:\n{done.stderr}')
+        raise SystemExit(f'measuring.in_driver failed:\n{done.stderr}')
     seconds: dict[str, list[float]] = json.loads(done.stdout)
     return seconds
 
 
 def _case(
-    stack: Stack, cloud: Cloud, image: cases.Image, driver: str
+    stack: Stack, cloud: Cloud, image: rows.Image, driver: str
 ) -> dict[str, Any]:
     fsid = stack.clusters[0].fsid
     shown = cloud.connection.image.get_image(image.image_id)

@@ -1,6 +1,2 @@
 # SPDX-License-Identifier: Apache-2.0
-"""Volumes as RBD images of a Ceph cluster."""
-
-from cinder_cow.backends.rbd.backend import RbdBackend
-
-__all__ = ['RbdBackend']
+"""The storage contracts on Ceph RBD, by librados and librbd."""

@@ -17,6 +17,7 @@ from cinder_cow.backends.base_store import (
     BaseStore,
     BlockDevice,
     BuildRecord,
+    Room,
     StoredBase,
 )
 from cinder_cow.backends.rbd import (
@@ -26,6 +27,7 @@ from cinder_cow.backends.rbd import (
     build_records,
     lease,
     retired,
+    room,
     snapshots,
 )
 from cinder_cow.backends.rbd.connection import Connection, connected
@@ -261,6 +263,13 @@ class RbdBases(BaseStore):
     def build_records(self) -> dict[str, BuildRecord]:
         with self._images.opened('read the build records') as pool:
             return build_records.read_all(pool.ioctx)
+
+    @native.in_thread
+    @retry_on_lost_connection
+    def room(self) -> Room:
+        action = f'ask for the room in {self._images.pool}'
+        with self._images.opened(action) as pool:
+            return room.read(pool.connection.cluster, self._images.pool)
 
     @native.in_thread
     @retry_on_lost_connection

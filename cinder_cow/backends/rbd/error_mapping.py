@@ -37,6 +37,8 @@ def mapped(action: str) -> Iterator[None]:
         raise errors.StorageUnreachable(action, exc) from exc
     except FULL as exc:
         raise errors.StorageFull(action, exc) from exc
+    except rbd.ImageBusy as exc:
+        raise errors.StorageBusy(action, exc) from exc
     except (rados.Error, rbd.Error) as exc:
         raise errors.StorageError(action, exc) from exc
 

@@ -18,7 +18,8 @@ LOG = f"""\
 specification: {{'status': 'creating'}}
 2026-01-02 10:00:01.000 7 {FLOW}Volume {SECOND}: being created as image with
 2026-01-02 10:00:01.250 7 INFO cinder_cow.cinder_adapter.records [None r] \
-volume from image: volume={FIRST} image=i method=clone reason=cloneable pool=i
+volume from image: v=1 volume={FIRST} image=i method=clone reason=cloneable \
+pool=i parent=i/j@snap seconds=0.050 bytes=0 source=- verification=shared
 2026-01-02 10:00:01.500 7 {FLOW}Volume volume-{FIRST} ({FIRST}): created \
 successfully
 2026-01-02 10:00:03.000 7 {FLOW}Volume volume-{SECOND} ({SECOND}): created \

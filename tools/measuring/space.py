@@ -61,6 +61,10 @@ class Volumes:
         names = {each.key for each in self._ioctx.list_objects()}
         return sorted(names - OF_RBD)
 
+    def stored_bytes(self) -> int:
+        """What the RBD images hold themselves, without their parents."""
+        return sum(map(self._own_bytes, rbd.RBD().list(self._ioctx)))
+
     def parent(self, volume_id: str) -> str | None:
         """`pool/image@snapshot`, or None for a volume that is no clone."""
         with self._open(volume_id) as volume:
@@ -79,6 +83,19 @@ class Volumes:
                 if volume.read(offset, length) != expected:
                     return False
         return True
+
+    def _own_bytes(self, name: str) -> int:
+        found = 0
+
+        def add(_offset: int, length: int, exists: bool) -> None:
+            nonlocal found
+            found += length if exists else 0
+
+        with rbd.Image(self._ioctx, name, read_only=True) as image:
+            image.diff_iterate(
+                0, image.size(), None, add, include_parent=False
+            )
+        return found
 
     def _open(self, volume_id: str) -> rbd.Image:
         return rbd.Image(self._ioctx, f'volume-{volume_id}', read_only=True)

@@ -9,9 +9,9 @@ import pathlib
 import time
 from typing import Any, Self
 
-from benchmarks import disks, journal, programs, screen
+from benchmarks import disks, journal, programs
 from benchmarks.errors import BenchmarkError
-from demo import cases
+from measuring import bench, rows, screen
 from sandbox.cloud import Cloud
 from sandbox.stack import Stack
 
@@ -44,14 +44,14 @@ class Rounds:
     through_api: int
     in_process: int
     #: The clones of one base end when this is over.
-    crowd_seconds: float
+    many_clones_seconds: float
 
 
 QUICK = Rounds(5, 1, 1, 1, 1, 1, 10, 16, 4)
 FULL = Rounds(25, 5, 9, 7, 3, 3, 50, 100, 600)
 
 
-class Scene:
+class Setup:
     """What the groups of keys work with. A context manager."""
 
     def __init__(
@@ -64,7 +64,7 @@ class Scene:
         self._stays = stays
         self.stack = stack
         self.cloud = Cloud(stack.env())
-        self.bench = cases.Bench(stack, self.cloud)
+        self.bench = bench.Bench(stack, self.cloud)
         self.rounds = rounds
         self.disks = disks.Disks(folder)
         self._log = stack.log_file('cinder-volume')
@@ -75,7 +75,7 @@ class Scene:
     def warm_up(self) -> None:
         """The first volume of a process also opens its connections."""
         with self.volumes() as volumes:
-            for driver in cases.POOLS:
+            for driver in rows.POOLS:
                 volumes.create(driver, self.raw('ceph'), 'clone')
 
     def raw(self, store: str) -> str:
@@ -166,8 +166,8 @@ class Scene:
 class Volumes:
     """Made through the API, and deleted."""
 
-    def __init__(self, scene: Scene) -> None:
-        self._scene = scene
+    def __init__(self, setup: Setup) -> None:
+        self._setup = setup
         self._made: list[str] = []
 
     def create(
@@ -176,27 +176,27 @@ class Volumes:
         image_id: str,
         method: str = '',
         count: int = 1,
-        size_gib: int = cases.SIZE_GIB,
+        size_gib: int = rows.SIZE_GIB,
     ) -> float:
         """Seconds from the call until all are available.
 
         :param method: by which our driver has to make at least the first.
         """
-        ids, seconds = self._scene.cloud.create_volumes(
+        ids, seconds = self._setup.cloud.create_volumes(
             driver, image_id, size_gib, count
         )
         self._made.extend(ids)
         if method and driver == 'cow':
-            self._scene.require_method(method, ids[0])
+            self._setup.require_method(method, ids[0])
         return seconds
 
     def ask(self, driver: str, image_id: str, count: int) -> list[str]:
         """Ask for volumes by 16 callers at once, and wait for none."""
-        volumes = self._scene.cloud.connection.block_storage
+        volumes = self._setup.cloud.connection.block_storage
 
         def create(_number: int) -> str:
             volume = volumes.create_volume(
-                size=cases.SIZE_GIB, image_id=image_id, volume_type=driver
+                size=rows.SIZE_GIB, image_id=image_id, volume_type=driver
             )
             return str(volume.id)
 
@@ -209,14 +209,14 @@ class Volumes:
 
         :raises BenchmarkError: when it does not.
         """
-        with self._scene.bench.pool('cow') as pool:
+        with self._setup.bench.pool('cow') as pool:
             if not pool.equals(self._made[-1], content):
                 raise BenchmarkError('the volume is not the image')
 
     def delete(self) -> None:
         """All that were made, and wait until they are gone."""
         made, self._made = set(self._made), []
-        volumes = self._scene.cloud.connection.block_storage
+        volumes = self._setup.cloud.connection.block_storage
         _at_once(volumes.delete_volume, list(made))
         deadline = time.monotonic() + WAIT_SECONDS
         # Not paginated: the mark of the next page may be gone by then.

@@ -14,15 +14,15 @@ from typing import Any
 
 from benchmarks import programs
 from cinder_cow.backends import base_names
-from cinder_cow.backends.rbd import RbdBackend
+from cinder_cow.backends.rbd.backend import RbdBackend
 from cinder_cow.backends.rbd.settings import RbdSettings
 from cinder_cow.model import Base, BaseInfo, ImageInfo, Verification
 from sandbox.ceph import Cluster
 from sandbox.stack import Stack
 
 MIB = 2**20
-POOL = 'benchmark-crowd'
-IMAGE = ImageInfo('crowd', 'active', 'raw', 'bare', 1024 * MIB)
+POOL = 'benchmark-many-clones'
+IMAGE = ImageInfo('many-clones', 'active', 'raw', 'bare', 1024 * MIB)
 TAIL = 10
 THREADS = 16
 #: After so many there is a look at the clock.
@@ -47,10 +47,10 @@ def main(folder: str, clones: int, most_seconds: float) -> dict[str, Any]:
                 object_bytes=4 * MIB,
             )
         )
-        return _crowd(backend, clones, most_seconds)
+        return _many_clones(backend, clones, most_seconds)
 
 
-def _crowd(
+def _many_clones(
     backend: RbdBackend, clones: int, most_seconds: float
 ) -> dict[str, Any]:
     base = _base(backend)
@@ -87,7 +87,7 @@ def _base(backend: RbdBackend) -> Base:
     with store.create(name, IMAGE.size_bytes) as writer:
         writer.write_at(0, b'base' * MIB)
         writer.flush()
-    story = BaseInfo(
+    info = BaseInfo(
         image_id=IMAGE.image_id,
         disk_format='raw',
         hash_algo=None,
@@ -100,7 +100,7 @@ def _base(backend: RbdBackend) -> Base:
         created=time.time(),
         version='0',
     )
-    return store.commit(name, story)
+    return store.commit(name, info)
 
 
 @contextlib.contextmanager

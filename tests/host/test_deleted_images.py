@@ -1,0 +1,234 @@
+# SPDX-License-Identifier: Apache-2.0
+"""Only Glance's own word counts, twice. A real HTTP server answers."""
+
+import http.server
+import json
+import threading
+
+from cinder.image import glance
+from keystoneauth1 import loading
+from oslo_config import cfg
+import pytest
+
+from cinder_cow.cinder_adapter import service_user
+from cinder_cow.cinder_adapter.deleted_images import DeletedImages
+
+CONF = cfg.CONF
+GONE = {'message': 'No image found', 'code': '404 Not Found', 'title': 'N'}
+
+
+class Server:
+    """Keystone and Glance in one: ``answers`` maps a path to status, body."""
+
+    def __init__(self):
+        self.roles = ['admin', 'service']
+        self.images = {}
+        self.answers = {}
+        outer = self
+
+        class Handler(http.server.BaseHTTPRequestHandler):
+            def do_GET(self):
+                self._answer(*outer.get(self.path))
+
+            def do_POST(self):
+                self.rfile.read(int(self.headers['Content-Length']))
+                self._answer(201, outer.token(), {'X-Subject-Token': 't'})
+
+            def _answer(self, status, body, headers=()):
+                text = body if isinstance(body, str) else json.dumps(body)
+                self.send_response(status)
+                for name, value in dict(headers).items():
+                    self.send_header(name, value)
+                self.send_header('Content-Length', str(len(text)))
+                self.end_headers()
+                self.wfile.write(text.encode())
+
+            def log_message(self, *args):
+                pass
+
+        self._server = http.server.HTTPServer(('127.0.0.1', 0), Handler)
+        self._server.timeout = 0.05
+        self.url = f'http://127.0.0.1:{self._server.server_port}'
+        self._closing = False
+        self._serving = threading.Thread(target=self._serve)
+        self._serving.start()
+
+    def _serve(self):
+        # Not serve_forever: Cinder's import may have made this thread green,
+        # and then its end is never seen.
+        while not self._closing:
+            self._server.handle_request()
+
+    def close(self):
+        self._closing = True
+        self._serving.join()
+        self._server.server_close()
+
+    def token(self):
+        return {
+            'token': {
+                'methods': ['password'],
+                'expires_at': '2999-01-01T00:00:00.000000Z',
+                'roles': [{'id': each, 'name': each} for each in self.roles],
+                'user': {'id': 'u', 'name': 'u', 'domain': {'id': 'd'}},
+                'catalog': [],
+            }
+        }
+
+    def get(self, path):
+        if path in self.answers:
+            return self.answers[path]
+        if path == '/v3':
+            links = [{'rel': 'self', 'href': f'{self.url}/v3'}]
+            version = {'id': 'v3.14', 'status': 'stable', 'links': links}
+            return 200, {'version': version}
+        if path == '/v2/images?limit=1':
+            first = sorted(self.images)[:1]
+            return 200, {'images': [{'id': each} for each in first]}
+        image_id = path.removeprefix('/v2/images/')
+        if image_id in self.images:
+            return 200, {'id': image_id, 'status': self.images[image_id]}
+        return 404, GONE
+
+
+@pytest.fixture
+def server(cinder):
+    server = Server()
+    password = loading.get_auth_plugin_conf_options('password')
+    CONF.register_opts(password, group=glance.GLANCE_GROUP)
+    wanted = {
+        'auth_type': 'password',
+        'auth_url': f'{server.url}/v3',
+        'username': 'glance',
+        'password': 'secret-of-glance',
+        'user_domain_name': 'Default',
+        'project_domain_name': 'Default',
+        'project_name': 'service',
+    }
+    for name, value in wanted.items():
+        CONF.set_override(name, value, group=glance.GLANCE_GROUP)
+    CONF.set_override('glance_api_servers', [server.url])
+    yield server
+    CONF.clear_override('glance_api_servers')
+    for name in wanted:
+        CONF.clear_override(name, group=glance.GLANCE_GROUP)
+    server.close()
+
+
+@pytest.fixture
+def clock():
+    class Clock:
+        now = 1000.0
+
+        def __call__(self):
+            return self.now
+
+    return Clock()
+
+
+@pytest.fixture
+def deleted(clock):
+    return DeletedImages(confirm_seconds=60, clock=clock)
+
+
+def test_image_that_is_missing_twice_is_deleted(server, deleted, clock):
+    server.images = {'here': 'active'}
+
+    assert deleted(['gone', 'here']) == set()
+    clock.now += 59
+    assert deleted(['gone', 'here']) == set()
+    clock.now += 1
+    assert deleted(['gone', 'here']) == {'gone'}
+
+
+def test_image_of_status_deleted_is_deleted(server, deleted, clock):
+    server.images = {'here': 'active', 'hidden': 'deleted'}
+
+    deleted(['hidden', 'here'])
+    clock.now += 60
+
+    assert deleted(['hidden', 'here']) == {'hidden'}
+
+
+def test_image_that_comes_back_is_looked_at_anew(server, deleted, clock):
+    server.images = {'here': 'active'}
+    deleted(['late', 'here'])
+    clock.now += 60
+    server.images['late'] = 'active'
+    deleted(['late', 'here'])
+    del server.images['late']
+
+    assert deleted(['late', 'here']) == set()
+
+
+@pytest.mark.parametrize(
+    'answer',
+    [
+        (404, '<html>404 Not Found</html>'),
+        (404, {}),
+        (404, {'error': 'no such page'}),
+        (403, GONE),
+        (500, GONE),
+        (200, {'id': 'other'}),
+        (200, 'ok'),
+        (204, ''),
+    ],
+)
+def test_404_of_a_proxy_deletes_nothing(server, deleted, clock, answer):
+    server.images = {'here': 'active'}
+    server.answers['/v2/images/gone'] = answer
+
+    for _ in range(3):
+        with pytest.raises(service_user.GlanceNotTrusted, match='gone'):
+            deleted(['gone', 'here'])
+        clock.now += 60
+
+
+def test_glance_that_shows_no_image_at_all_deletes_nothing(
+    server, deleted, clock
+):
+    for _ in range(3):
+        with pytest.raises(service_user.GlanceNotTrusted, match='no image'):
+            deleted(['gone'])
+        clock.now += 60
+
+
+def test_any_living_image_is_witness_enough(server, deleted, clock):
+    server.images = {'other': 'active'}
+
+    deleted(['gone'])
+    clock.now += 60
+
+    assert deleted(['gone']) == {'gone'}
+
+
+def test_user_that_lost_its_role_deletes_nothing(server, deleted, clock):
+    server.images = {'here': 'active'}
+    server.roles = ['service']
+
+    for _ in range(3):
+        with pytest.raises(service_user.GlanceNotTrusted, match='admin'):
+            deleted(['private', 'here'])
+        clock.now += 60
+
+
+def test_many_at_once_are_confirmed_once_more_after_a_warning(
+    server, deleted, clock, caplog
+):
+    server.images = {'here': 'active'}
+    many = [f'gone-{number}' for number in range(4)]
+
+    deleted([*many, 'here'])
+    clock.now += 60
+    assert deleted([*many, 'here']) == set()
+    assert 'has 4 of the 5 images no more' in caplog.text
+    clock.now += 60
+    assert deleted([*many, 'here']) == set(many)
+
+
+def test_without_a_service_user_no_image_counts_as_deleted(cinder, deleted):
+    assert deleted(['gone']) == set()
+
+
+def test_no_image_is_asked_for_when_there_are_none(server, deleted):
+    assert deleted([]) == set()
