@@ -12,6 +12,8 @@
         StorageUnreachable  the cluster does not answer, or not in time
           ConnectionLost    the connection broke while it was used
         StorageFull         no space, or a quota
+          NoRoomForBase     a base image would exceed the limits of bases
+        StorageBusy         another client has it open
       BaseGone              a base image was evicted while it was to be cloned
       LeaseLost             another may be building the same base image
       BuildFailed           the base image that was waited for is not coming
@@ -26,9 +28,24 @@
       CopyCancelled         a copy was ended from outside
       CopyTimedOut          a copy took longer than a copy may
       ToolMissing           a program is not installed
+      ConversionInterrupted  qemu-img was ended from outside
+      ConversionLimitExceeded  it took more time or memory than it may
+      ConfinementMissing    this host cannot shut qemu-img in
 
 A refusal to clone is not an error: see :class:`cinder_cow.model.Refusal`.
 """
+
+
+def printable(text: object, most: int = 500) -> str:
+    """Foreign text, fit for a log and an error: one line, and not long.
+
+    Control characters, among them those of a terminal, become escapes.
+    """
+    line = ' '.join(str(text)[: 4 * most].split())
+    shown = ''.join(
+        each if each.isprintable() else ascii(each)[1:-1] for each in line
+    )
+    return shown if len(shown) <= most else f'{shown[:most]}...'
 
 
 class CowError(Exception):
@@ -84,7 +101,9 @@ class StorageError(CowError):
     def __init__(self, action: str, cause: Exception) -> None:
         self.action = action
         self.cause = cause
-        super().__init__(f'Could not {action}: {cause}. {self.remedy}')
+        super().__init__(
+            f'Could not {action}: {printable(cause)}. {self.remedy}'
+        )
 
 
 class StorageUnreachable(StorageError):
@@ -105,6 +124,25 @@ class StorageFull(StorageError):
     """The cluster or the pool has no room left."""
 
     remedy = 'Free space or raise the quota: see `ceph df detail`.'
+
+
+class NoRoomForBase(StorageFull):
+    """A base image would take more than bases may, or than there is."""
+
+    remedy = (
+        'Remove base images that no volume needs (cinder-cow base list,'
+        ' cinder-cow base evict), delete volumes that were cloned of them,'
+        ' or raise the limit.'
+    )
+
+
+class StorageBusy(StorageError):
+    """Another client has open what is to be removed."""
+
+    remedy = (
+        'A client that died is forgotten after half a minute. See'
+        ' `rbd status` for who has it open.'
+    )
 
 
 class BaseGone(CowError):
@@ -140,7 +178,7 @@ class BuildFailed(CowError):
         self.reason = reason
         super().__init__(
             f'The base of image {image_id} that this volume waited for could'
-            f' not be built: {reason}'
+            f' not be built: {printable(reason, 2000)}'
         )
 
 
@@ -164,8 +202,8 @@ class ImageUnacceptable(CowError):
 
     def __init__(self, image_id: str, reason: str) -> None:
         self.image_id = image_id
-        self.reason = reason
-        super().__init__(f'Image {image_id} cannot be used: {reason}')
+        self.reason = printable(reason, 2000)
+        super().__init__(f'Image {image_id} cannot be used: {self.reason}')
 
 
 class SignatureInvalid(ImageUnacceptable):
@@ -182,7 +220,8 @@ class SourceError(CowError):
         self.image_id = image_id
         self.reason = reason
         super().__init__(
-            f'Could not read image {image_id} from {source}: {reason}.'
+            f'Could not read image {image_id} from {source}:'
+            f' {printable(reason)}.'
             f' {self.remedy}'
         )
 
@@ -255,3 +294,45 @@ class ToolMissing(CowError):
         self.reason = f'{tool} is not installed on this host'
         self.remedy = f'Install {package}.'
         super().__init__(f'{self.reason}. {self.remedy}')
+
+
+class ConversionInterrupted(CowError):
+    """qemu-img was ended from outside. That says nothing of the image."""
+
+    def __init__(self, image_id: str, end: str) -> None:
+        """:param end: what ended it, as `SIGTERM`."""
+        self.image_id = image_id
+        self.end = end
+        super().__init__(
+            f'The conversion of image {image_id} was interrupted on this host:'
+            f' qemu-img was ended by {end}. Try again; see whether'
+            f' cinder-volume was stopped, or the host ran out of memory'
+            f' (journalctl -k).'
+        )
+
+
+class ConversionLimitExceeded(CowError):
+    """qemu-img took more than it may. Another host may do better."""
+
+    def __init__(self, image_id: str, what: str, option: str) -> None:
+        """:param option: the one that sets the limit."""
+        self.image_id = image_id
+        self.option = option
+        super().__init__(
+            f'The conversion of image {image_id} was ended: qemu-img'
+            f' {printable(what)}. See whether this host and the Ceph cluster'
+            f' are slow; where an honest image needs more, raise {option}.'
+        )
+
+
+class ConfinementMissing(CowError):
+    """This host cannot shut qemu-img in, and must."""
+
+    def __init__(self, reason: str) -> None:
+        self.reason = reason
+        super().__init__(
+            f'qemu-img cannot be confined on this host: {printable(reason)}.'
+            f' Boot a kernel of 5.13 or newer with "landlock" in its'
+            f' parameter lsm=, and let the container use Landlock and seccomp;'
+            f' or turn cow_require_confinement off.'
+        )

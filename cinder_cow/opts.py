@@ -155,9 +155,37 @@ OPTS = [
     cfg.IntOpt(
         'cow_base_max_bytes',
         min=0,
-        help='When all base images take more than that of the cluster, before'
-        ' replication, those without volumes are removed, the least recently'
-        ' used first. Not set means no limit.',
+        help='What all base images may take of the cluster, in bytes before'
+        ' replication. When they take more, those without volumes are'
+        ' removed, the least recently used first; where one more would exceed'
+        ' it, that one is not built, and the create of the volume fails. Not'
+        ' set means cow_base_max_share.',
+    ),
+    cfg.FloatOpt(
+        'cow_base_max_share',
+        default=0.2,
+        min=0,
+        max=1,
+        help='The same limit as a part of what the pool of the base images can'
+        ' hold: what is stored there and what can still be written. The'
+        ' default leaves four fifths for volumes.',
+    ),
+    cfg.IntOpt(
+        'cow_base_max_count',
+        default=1000,
+        min=0,
+        help='The most base images. Each is looked at by each sweep, which'
+        ' takes a few milliseconds.',
+    ),
+    cfg.FloatOpt(
+        'cow_base_max_share_per_project',
+        default=0.5,
+        min=0,
+        max=1,
+        help='The part of cow_base_max_bytes or cow_base_max_share that base'
+        ' images of one project may take, by the owner of the Glance image.'
+        ' The default keeps one project from pushing out all others. Set it'
+        ' to 1 where nearly all images belong to one project.',
     ),
     cfg.IntOpt(
         'cow_base_max_idle_seconds',
@@ -168,11 +196,20 @@ OPTS = [
         ' sweep, -1 never.',
     ),
     cfg.IntOpt(
+        'cow_base_once_idle_seconds',
+        default=6 * 3600,
+        min=-1,
+        help='The same for a base image that no volume was made of but in the'
+        ' first minute after it was built: as a rule one of an image that is'
+        ' used once. The default is 6 hours. -1 means'
+        ' cow_base_max_idle_seconds.',
+    ),
+    cfg.IntOpt(
         'cow_base_sweep_seconds',
         default=600,
         min=0,
         help='How often cinder-volume looks for base images to remove: idle'
-        ' ones, those over cow_base_max_bytes, those of images that were'
+        ' ones, those over the limits of space, those of images that were'
         ' deleted in Glance, and what a killed process left unfinished. One'
         ' process in the cluster does it at a time. 0 turns it off.',
     ),

@@ -113,12 +113,15 @@ def copy_settings(options: Any) -> copier.CopySettings:
 
 def converter(options: Any) -> convert.Converter:
     """What turns images of other formats into raw."""
-    return convert.Converter(
-        convert.ConversionLimits(
-            seconds=options.cow_convert_seconds,
-            cpu_seconds=options.cow_convert_seconds,
-            address_space_bytes=options.cow_convert_memory_bytes,
-        )
+    return convert.Converter(conversion_limits(options))
+
+
+def conversion_limits(options: Any) -> convert.ConversionLimits:
+    """What one run of qemu-img may take."""
+    return convert.ConversionLimits(
+        seconds=options.cow_convert_seconds,
+        cpu_seconds=options.cow_convert_seconds,
+        address_space_bytes=options.cow_convert_memory_bytes,
     )
 
 
@@ -126,7 +129,11 @@ def eviction_limits(options: Any) -> eviction.EvictionLimits:
     """How many bases are kept, and how long."""
     return eviction.EvictionLimits(
         max_bytes=options.cow_base_max_bytes,
+        max_share=options.cow_base_max_share,
+        max_count=options.cow_base_max_count,
+        max_share_per_project=options.cow_base_max_share_per_project,
         max_idle_seconds=options.cow_base_max_idle_seconds,
+        once_idle_seconds=options.cow_base_once_idle_seconds,
     )
 
 
@@ -139,8 +146,9 @@ def _base_images(
     base_builder = builder.BaseBuilder(
         builder.BuildSettings(
             stall_seconds=options.cow_stall_seconds,
-            convert_seconds=options.cow_convert_seconds,
+            conversion=conversion_limits(options),
             require_hash=options.cow_require_hash,
+            limits=eviction_limits(options),
         ),
         store,
         image_copier,
@@ -151,6 +159,6 @@ def _base_images(
         auto_bytes=options.cow_base_auto_bytes,
         may_convert=not options.image_conversion_disable,
         require_hash=options.cow_require_hash,
-        shared=options.cow_strict_locations,
+        strict_locations=options.cow_strict_locations,
     )
     return ensure.BaseImages(settings, store, base_builder)

@@ -11,7 +11,7 @@ from oslo_log import log as logging
 
 from cinder_cow import errors
 from cinder_cow.cinder_adapter import background, glance_selftest, records
-from cinder_cow.conversion import qemu_img
+from cinder_cow.conversion import selftest as conversion
 
 LOG = logging.getLogger(__name__)
 
@@ -32,7 +32,8 @@ def start(parts):
 def _run(parts):
     answer, examples = glance_selftest.glance_check()
     records.check_result(answer)
-    records.check_result(qemu_img.check())
+    for answer in conversion.checks():
+        records.check_result(answer)
     try:
         for answer in parts().backend.selftest(examples):
             records.check_result(answer)

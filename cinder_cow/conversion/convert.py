@@ -3,11 +3,17 @@
 """Turns an image of another format into raw, from one device to another."""
 
 from collections.abc import Mapping
+from dataclasses import dataclass
 import json
 
+from cinder_cow import errors
 from cinder_cow.backends.base_store import BlockDevice
-from cinder_cow.conversion import qemu_img
+from cinder_cow.conversion import qemu_img, qemu_info, vmdk
+from cinder_cow.conversion.confinement import Confinement
+from cinder_cow.conversion.qemu_img import Command
 from cinder_cow.conversion.qemu_img import ConversionLimits as ConversionLimits
+from cinder_cow.conversion.unsafe import UnsafeImage
+from cinder_cow.copying.cancellation import Cancellation
 from cinder_cow.model import ImageInfo
 
 #: Glance's disk_format, and QEMU's name of the block driver for it.
@@ -24,64 +30,105 @@ FORMATS: Mapping[str, str] = {
 _COROUTINES = 16
 
 
+@dataclass(frozen=True, slots=True)
+class ConversionTrust:
+    """What is converted, and what qemu-img may open for it."""
+
+    #: Cinder's option `vmdk_allowed_types`.
+    vmdk_types: tuple[str, ...] = vmdk.ONE_FILE_TYPES
+    confinement: Confinement = Confinement()
+
+
 class Converter:
     """Runs qemu-img. It blocks its caller only, also under eventlet.
 
     The format is always the declared one and never probed, and no backing
-    file is opened, whatever the header says.
+    file is opened, whatever the header says. qemu-img is confined.
     """
 
-    def __init__(self, limits: ConversionLimits) -> None:
+    def __init__(
+        self, limits: ConversionLimits, trust: ConversionTrust | None = None
+    ) -> None:
         self._limits = limits
+        self._trust = trust or ConversionTrust()
 
-    def virtual_size(self, image: ImageInfo, source: BlockDevice) -> int:
+    def virtual_size(
+        self,
+        image: ImageInfo,
+        source: BlockDevice,
+        cancellation: Cancellation | None = None,
+    ) -> int:
         """Bytes of the disk that the image holds, as its header says.
 
         QEMU's own reading of it, as of all it does with the image: a vhd by
         Virtual PC or QEMU is rounded up to whole cylinders.
 
-        :raises ImageUnacceptable: when QEMU cannot open it, or takes too
-            much for it.
-        :raises StorageError: when the storage fails.
-        :raises ToolMissing: when there is no qemu-img.
+        :raises ImageUnacceptable: when QEMU takes it for another format, or
+            sees another file in it.
+        :raises CowError: when QEMU cannot open it, as :func:`qemu_img.run`.
+        :raises Cancelled: when it was cancelled.
         """
-        told = qemu_img.run(
-            image,
-            self._limits,
-            ('info', '--output=json', _source(image, source)),
-            source.environment,
+        name = _source(image, source)
+        command = Command(image, ('info', '--output=json', name), source, name)
+        output = qemu_img.run(
+            command,
+            self._limits.of_info(),
+            self._trust.confinement,
+            cancellation,
         )
-        return int(json.loads(told)['virtual-size'])
+        try:
+            return qemu_info.virtual_size(
+                output,
+                FORMATS[image.disk_format],
+                name,
+                source,
+                self._trust.vmdk_types,
+            )
+        except UnsafeImage as exc:
+            raise errors.ImageUnacceptable(
+                image.image_id,
+                f'{exc}. Upload it anew, flattened by qemu-img convert',
+            ) from exc
 
     def convert(
-        self, image: ImageInfo, source: BlockDevice, target: BlockDevice
+        self,
+        image: ImageInfo,
+        source: BlockDevice,
+        target: BlockDevice,
+        cancellation: Cancellation | None = None,
     ) -> None:
         """Write the image's disk to the target, which exists and is zero.
 
-        What is zero is not written. On an error the target holds a part.
+        What QEMU sees in the image is looked at before, each time. What is
+        zero is not written. On an error the target holds a part.
 
-        :raises ImageUnacceptable: when the image cannot be read to its end
-            by QEMU, or takes too much for it.
-        :raises StorageError: when the storage fails.
-        :raises ToolMissing: when there is no qemu-img.
+        :raises CowError: as :meth:`virtual_size`.
+        :raises Cancelled: when it was cancelled.
         """
+        virtual_bytes = self.virtual_size(image, source, cancellation)
+        source_name = _source(image, source)
+        target_name = _filename({'driver': 'raw'}, target)
+        arguments = (
+            'convert',
+            '-n',
+            '--target-is-zero',
+            '-W',
+            *('-m', str(_COROUTINES)),
+            # Past librbd's cache: what that still holds is written when
+            # the device is closed, and QEMU drops the errors of that.
+            *('-t', 'none'),
+            *('-O', 'raw'),
+            source_name,
+            target_name,
+        )
+        command = Command(
+            image, arguments, source, source_name, target, target_name
+        )
         qemu_img.run(
-            image,
-            self._limits,
-            (
-                'convert',
-                '-n',
-                '--target-is-zero',
-                '-W',
-                *('-m', str(_COROUTINES)),
-                # Past librbd's cache: what that still holds is written when
-                # the device is closed, and QEMU drops the errors of that.
-                *('-t', 'none'),
-                *('-O', 'raw'),
-                _source(image, source),
-                _filename({'driver': 'raw'}, target),
-            ),
-            {**source.environment, **target.environment},
+            command,
+            self._limits.of_disk(virtual_bytes),
+            self._trust.confinement,
+            cancellation,
         )
 
 

@@ -3,54 +3,64 @@
 """Whether an image is of its declared format, whole, and refers to itself.
 
 An image that names another file as its backing or data file would have QEMU
-read that file of the host, or another project's volume.
+read that file of the host, or another project's volume. This check comes
+before QEMU sees the image, and is the first of three walls: see
+doc/source/security.rst.
 """
 
-import io
+from collections.abc import Collection
 import struct
-from typing import Any
 
-from oslo_utils.imageutils import format_inspector
-
-from cinder_cow import errors
+from cinder_cow import errors, native
 from cinder_cow.backends.base_store import Readable
-from cinder_cow.conversion import truncation
+from cinder_cow.conversion import (
+    detection,
+    ploop,
+    qcow2,
+    truncation,
+    vdi,
+    vmdk,
+)
+from cinder_cow.conversion.unsafe import UnsafeImage
 from cinder_cow.model import ImageInfo
 
-_CHUNK_BYTES = 2**20
-#: What a header needs at most; Hyper-V's own vhdx has all of it in 4 MiB.
-_HEAD_BYTES = 64 * 2**20
-#: The last marker, the footer and the end marker of a streamed vmdk.
-_TAIL_BYTES = 1536
-_PLOOP = (b'WithoutFreeSpace', b'WithouFreSpacExt')
 _REMEDY = 'Upload it anew, flattened by qemu-img convert'
+#: Most that detection looks at.
+_HEAD_BYTES = 2**20
+#: Formats that oslo.utils has checks of its own for: a second opinion.
+_SECOND_OPINION = ('qcow2', 'vmdk', 'vhdx', 'vdi')
+_VHD_FIXED, _VHD_DYNAMIC = 2, 3
+
+_Header = qcow2.Header | vmdk.Header | vdi.Header | ploop.Header
 
 
-class _Unfit(Exception):
-    """The image is not safe, or not what it says."""
-
-
-def require_safe(image: ImageInfo, content: Readable) -> None:
+@native.in_thread
+def require_safe(
+    image: ImageInfo,
+    content: Readable,
+    volume_bytes: int | None = None,
+    vmdk_types: Collection[str] = vmdk.ONE_FILE_TYPES,
+) -> None:
     """Look at its header and at its tables, not at its data.
 
+    Takes a few seconds and 64 MiB of memory at most, in a native thread.
+
+    :param volume_bytes: what the disk in it has to fit into.
+    :param vmdk_types: Cinder's option `vmdk_allowed_types`.
     :raises ImageUnacceptable: when it is of another format, refers to other
         files, needs what is not known here, is encrypted or is cut off.
+    :raises ImageTooBig: when it does not fit into the volume.
     :raises StorageError: when it cannot be read.
     """
-    head = content.read_at(0, _CHUNK_BYTES)
     try:
-        match image.disk_format:
-            case 'ploop':
-                _require(image, head, head.startswith(_PLOOP))
-            case 'qed':
-                _require(image, head, head.startswith(b'QED\0'))
-                _check_qed(head)
-            case 'vhd':
-                _check_vhd(image, head, content)
-            case _:
-                _inspect(image, head, content)
-        truncation.require_whole(image, content)
-    except (_Unfit, truncation.CutOff) as exc:
+        _require_format(image, content)
+        header = _header(image, content, vmdk_types)
+        if header is not None:
+            _require_fits(image, header, volume_bytes)
+            _require_whole(content, header)
+        if image.disk_format in _SECOND_OPINION:
+            detection.require_safe(image.disk_format, content)
+    except UnsafeImage as exc:
         raise errors.ImageUnacceptable(
             image.image_id, f'{exc}. {_REMEDY}'
         ) from exc
@@ -67,106 +77,84 @@ def disk_bytes(image: ImageInfo, content: Readable) -> int | None:
     return int.from_bytes(content.read_at(24, 8), 'big')
 
 
-def _require(image: ImageInfo, head: bytes, matches: bool) -> None:
-    if not matches:
-        raise _Unfit(
-            f'it is declared {image.disk_format}, and its content is'
-            f' {_found(head)}'
+def _require_format(image: ImageInfo, content: Readable) -> None:
+    """Of the declared format, and of no other at the same time."""
+    found = set(detection.containers(content.read_at(0, _HEAD_BYTES)))
+    if image.disk_format == 'vhd' and _is_vhd(_vhd_footer(content)):
+        found.add('vhd')  # a fixed one has this at its end alone
+    if found != {image.disk_format}:
+        what = ' and '.join(sorted(found)) or 'of no format that is known here'
+        raise UnsafeImage(
+            f'it is declared {image.disk_format}, and its content is {what}'
         )
 
 
-def _found(head: bytes) -> str:
-    """The name of the format that the content is of."""
-    if head.startswith(_PLOOP):
-        return 'ploop'
-    wrapper = format_inspector.InspectWrapper(io.BytesIO(head))
-    wrapper.read(len(head))
-    wrapper.close()
-    found = sorted(str(each) for each in wrapper.formats or ())
-    return ' and '.join(each for each in found if each != 'raw') or (
-        'of no format that is known here'
-    )
-
-
-def _inspect(image: ImageInfo, head: bytes, content: Readable) -> None:
-    """By oslo.utils, and what it does not look at by ourselves."""
-    known = format_inspector.get_inspector(image.disk_format)
-    if known is None:
-        raise _Unfit(f'there is no check of the format {image.disk_format}')
-    inspector = known()
-    try:
-        _feed(inspector, head, content)
-        _require(image, head, inspector.format_match)
-        inspector.safety_check()
-    except format_inspector.SafetyCheckFailed as exc:
-        reasons = '; '.join(map(str, exc.failures.values()))
-        raise _Unfit(f'it is not safe to use: {reasons}') from exc
-    except _Unfit:
-        raise
-    except Exception as exc:  # noqa: BLE001  parsers fail in many ways
-        if isinstance(exc, errors.CowError):
-            raise
-        _require(image, head, _found(head) == image.disk_format)
-        raise _Unfit(f'its header is damaged: {exc}') from exc
+def _header(
+    image: ImageInfo, content: Readable, vmdk_types: Collection[str]
+) -> _Header | None:
+    """What our own reading says; None where it says no size."""
     match image.disk_format:
         case 'qcow2':
-            _check_qcow2(head)
+            return qcow2.check(content)
         case 'vmdk':
-            _check_vmdk(inspector)
+            return vmdk.check(content, vmdk_types)
+        case 'vdi':
+            return vdi.check(content)
+        case 'ploop':
+            return ploop.check(content)
+        case 'qed':
+            _check_qed(content)
+        case 'vhd':
+            _check_vhd(content)
+    return None
 
 
-def _feed(inspector: Any, head: bytes, content: Readable) -> None:
-    """Give it the head, more where it needs more, and then the end."""
-    chunk, offset = head, 0
-    while chunk:
-        inspector.eat_chunk(chunk)
-        offset += len(chunk)
-        if offset >= _HEAD_BYTES or _has_head(inspector):
-            break
-        chunk = content.read_at(offset, _CHUNK_BYTES)
-    if inspector.has_region('footer'):
-        size = content.size_bytes
-        start = max(0, size - _TAIL_BYTES)
-        inspector.eat_chunk(content.read_at(start, size - start))
-    inspector.finish()
+def _require_whole(content: Readable, header: _Header) -> None:
+    match header:
+        case qcow2.Header():
+            truncation.require_whole_qcow2(content, header)
+        case vmdk.Header():
+            truncation.require_whole_vmdk(content, header)
+        case vdi.Header():
+            truncation.require_whole_vdi(content, header)
+        case ploop.Header():
+            truncation.require_whole_ploop(content, header)
 
 
-def _has_head(inspector: Any) -> bool:
-    """Whether at most the end is lacking."""
-    regions = inspector.context_info
-    return all(
-        inspector.region(name).complete for name in regions if name != 'footer'
-    )
+def _require_fits(
+    image: ImageInfo, header: _Header, volume_bytes: int | None
+) -> None:
+    size = header.virtual_bytes
+    if volume_bytes is not None and size > volume_bytes:
+        raise errors.ImageTooBig(image.image_id, size, volume_bytes)
 
 
-def _check_qcow2(head: bytes) -> None:
-    (method,) = struct.unpack_from('>I', head, 32)
-    if method:
-        raise _Unfit(f'it is encrypted (qcow2 crypt method {method})')
-
-
-def _check_vmdk(inspector: Any) -> None:
-    # QEMU opens what this names as the backing file; oslo.utils allows it.
-    text = bytes(inspector.region('descriptor').data).lower()
-    if b'parentfilenamehint' in text:
-        raise _Unfit('it has a parent, which is another file')
-
-
-def _check_qed(head: bytes) -> None:
+def _check_qed(content: Readable) -> None:
     # docs/interop/qed_spec.rst: 1 is a backing file, 2 an image that was not
     # closed, 4 the backing file's format.
-    (features,) = struct.unpack_from('<Q', head.ljust(24, b'\0'), 16)
+    head = content.read_at(0, 64).ljust(64, b'\0')
+    (features,) = struct.unpack_from('<Q', head, 16)
     if features & ~2:
-        raise _Unfit(f'it has a backing file or unknown features ({features})')
+        raise UnsafeImage(
+            f'it has a backing file or unknown features ({features})'
+        )
 
 
-def _check_vhd(image: ImageInfo, head: bytes, content: Readable) -> None:
-    """The footer, which a fixed vhd has at its end alone."""
-    footer = head[:512]
-    if not footer.startswith(b'conectix'):
-        start = max(0, content.size_bytes - 512)
-        footer = content.read_at(start, 512)
-    _require(image, head, footer.startswith(b'conectix'))
+def _is_vhd(sector: bytes) -> bool:
+    return sector.startswith(b'conectix')
+
+
+def _vhd_footer(content: Readable) -> bytes:
+    return content.read_at(max(0, content.size_bytes - 512), 512)
+
+
+def _check_vhd(content: Readable) -> None:
+    footer = content.read_at(0, 512)
+    if not _is_vhd(footer):
+        footer = _vhd_footer(content)
     (kind,) = struct.unpack_from('>I', footer.ljust(64, b'\0'), 60)
-    if kind not in (2, 3):  # fixed, dynamic; 4 is a difference to a parent
-        raise _Unfit(f'it is a vhd of the type {kind}, not fixed or dynamic')
+    if kind not in (_VHD_FIXED, _VHD_DYNAMIC):
+        # 4 is a difference to a parent.
+        raise UnsafeImage(
+            f'it is a vhd of the type {kind}, not fixed or dynamic'
+        )

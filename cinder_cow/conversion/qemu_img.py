@@ -1,11 +1,12 @@
 # SPDX-License-Identifier: Apache-2.0
 
-"""One run of qemu-img: its limits, its end, and what its failures mean."""
+"""One run of qemu-img: what it may take and open, and its end."""
 
-from collections.abc import Mapping
-from dataclasses import dataclass
+from collections.abc import Callable, Mapping
+import contextlib
+from dataclasses import dataclass, replace
+import json
 import os
-import re
 import shutil
 import signal
 from typing import Any
@@ -13,11 +14,15 @@ from typing import Any
 from oslo_concurrency import processutils
 
 from cinder_cow import errors
-from cinder_cow.backends.base import CheckResult
+from cinder_cow.backends.base_store import BlockDevice
+from cinder_cow.conversion import confinement, qemu_errors
+from cinder_cow.conversion.confinement import Confinement
+from cinder_cow.copying.cancellation import Cancellation
+from cinder_cow.copying.errors import Cancelled
 from cinder_cow.model import ImageInfo
 
-#: Of this process, for qemu-img and the Python that sets its limits.
-_INHERITED = ('PATH', 'LD_LIBRARY_PATH', 'PYTHONPATH')
+#: Of this process, for qemu-img.
+_INHERITED = ('PATH', 'LD_LIBRARY_PATH')
 _FIXED = {
     # The messages that failures are told apart by.
     'LC_ALL': 'C',
@@ -25,220 +30,199 @@ _FIXED = {
     # per core without it: the limit would depend on the host.
     'MALLOC_ARENA_MAX': '4',
 }
-_PACKAGES = {
-    'qemu-img': 'qemu-utils on Debian and Ubuntu, qemu-img on RHEL',
-    'setpriv': 'util-linux',
-    'rbd': 'qemu-block-extra on Debian and Ubuntu, qemu-kvm-block-rbd on'
-    ' RHEL (QEMU has no driver "rbd" without it)',
-}
-_NO_RBD = "Unknown driver 'rbd'"
-#: It is not there; which error QEMU has for it is what is asked.
-_NO_DEVICE = 'json:{"driver":"rbd","pool":"p","image":"i","conf":"/dev/null"}'
-_PROBE_SECONDS = 30
-_FULL = ('No space left on device', 'Disk quota exceeded')
-_UNREACHABLE = (
-    'Connection timed out',
-    'Cannot send after transport endpoint shutdown',
-)
-#: Of QEMU's rbd driver, and of errno: no image's content brings these about.
-_STORAGE = (
-    'error connecting',
-    'error initializing',
-    'error opening pool',
-    'error reading conf file',
-    'error reading header from',
-    'error while writing',
-    'Operation not permitted',
-    'Permission denied',
-    *_UNREACHABLE,
-    *_FULL,
-)
-#: In lower case: the loader writes it so, and glibc with a capital.
-_MEMORY = (
-    'cannot allocate memory',
-    'bad_alloc',
-    'failed to allocate',
-    'pthread_create',
-    'resource temporarily unavailable',
-)
+#: `info` reads a header, tables and a list of snapshots; 0.1 s are usual.
+_INFO_SECONDS = 60
+#: A conversion may take so long, and more by the size of its disk.
+_LEAST_SECONDS = 300
+#: A cluster that writes less is not fit for use.
+_LEAST_BYTES_PER_SECOND = 4 * 2**20
 
 
 @dataclass(frozen=True, slots=True)
 class ConversionLimits:
     """What one run of qemu-img may take."""
 
-    #: By the clock on the wall.
+    #: By the clock on the wall: the longest conversion.
     seconds: int
     cpu_seconds: int
     address_space_bytes: int
 
+    def of_info(self) -> 'ConversionLimits':
+        """For a look at the image."""
+        return self._at_most(_INFO_SECONDS)
 
-def check() -> CheckResult:
-    """Whether images can be converted here, found out at start-up."""
-    question = 'Can images be converted here'
-    try:
-        _tool('setpriv')
-        _, said = processutils.execute(
-            *(_tool('qemu-img'), 'info', _NO_DEVICE),
-            env_variables=_environment({}),
-            check_exit_code=False,
-            timeout=_PROBE_SECONDS,
+    def of_disk(self, virtual_bytes: int) -> 'ConversionLimits':
+        """For the conversion of a disk of that size."""
+        return self._at_most(
+            _LEAST_SECONDS + virtual_bytes // _LEAST_BYTES_PER_SECOND
         )
-        if _NO_RBD in said:
-            raise _without_rbd()
-    except errors.ToolMissing as exc:
-        return CheckResult(
-            question,
-            False,
-            f'no, {exc.reason}: volumes of qcow2 and vmdk images and the like'
-            f' fail',
-            exc.remedy.rstrip('.'),
+
+    def _at_most(self, seconds: int) -> 'ConversionLimits':
+        return replace(
+            self,
+            seconds=min(self.seconds, seconds),
+            cpu_seconds=min(self.cpu_seconds, seconds),
         )
-    return CheckResult(question, True, 'yes')
+
+
+@dataclass(frozen=True, slots=True)
+class Command:
+    """What qemu-img is to do, for which image."""
+
+    image: ImageInfo
+    #: `info` or `convert`, with all that follows it.
+    arguments: tuple[str, ...]
+    source: BlockDevice
+    #: Where the arguments name the source, and the target.
+    source_name: str
+    target: BlockDevice | None = None
+    target_name: str | None = None
+
+    @property
+    def devices(self) -> list[BlockDevice]:
+        """All that it opens."""
+        return [self.source, *([self.target] if self.target else [])]
+
+    @property
+    def environment(self) -> Mapping[str, str]:
+        """Of its devices."""
+        merged: dict[str, str] = {}
+        for each in self.devices:
+            merged.update(each.environment)
+        return merged
+
+
+def path() -> str:
+    """Of qemu-img.
+
+    :raises ToolMissing: when it is not installed.
+    """
+    found = shutil.which('qemu-img')
+    if found is None:
+        raise errors.ToolMissing('qemu-img', qemu_errors.PACKAGES['qemu-img'])
+    return found
 
 
 def run(
-    image: ImageInfo,
+    command: Command,
     limits: ConversionLimits,
-    arguments: tuple[str, ...],
-    environment: Mapping[str, str],
+    shut_in: Confinement,
+    cancellation: Cancellation | None = None,
 ) -> str:
     """What it writes to its standard output.
 
-    It dies with this process, even when that is killed, and with the waiting
-    thread or greenlet, when that is interrupted.
+    It dies with this process, even when that is killed; with the waiting
+    thread or greenlet, when that is interrupted; and when it is cancelled.
 
-    :raises ImageUnacceptable: when it fails, or takes more than the limits.
+    :raises ImageUnacceptable: when it fails because of the image.
     :raises StorageError: when it fails because of the storage.
+    :raises ConversionLimitExceeded: when it takes more than the limits.
+    :raises ConversionInterrupted: when it is ended from outside.
+    :raises ConfinementMissing: when it must be confined, and cannot be.
     :raises ToolMissing: when it, or what it needs, is not installed.
+    :raises Cancelled: when it was cancelled.
     """
-    started: list[Any] = []
+    process = _Process()
     try:
-        return _execute(arguments, limits, environment, started)
+        with (cancellation or Cancellation()).stopping(
+            lambda _error: process.cancel()
+        ):
+            return _execute(command, limits, shut_in, process.started)
     except processutils.ProcessExecutionError as exc:
-        raise _failure(image, limits, arguments[0], exc) from exc
+        # No chain of causes: their text is the image's, and raw.
+        if process.cancelled:
+            raise Cancelled from None
+        code = exc.exit_code if isinstance(exc.exit_code, int) else 1
+        about = _about(command, limits)
+        raise qemu_errors.failure(about, code, exc.stderr or '') from None
     except Exception as exc:
-        # Not by its class: under eventlet it comes from a second copy of the
-        # module subprocess.
+        # Not by its class: under eventlet it comes from a second copy of
+        # the module subprocess.
         if type(exc).__name__ != 'TimeoutExpired':
             raise
-        raise _too_slow(
-            image, f'it took longer than {limits.seconds} s'
-        ) from exc
+        raise qemu_errors.timed_out(_about(command, limits)) from None
     finally:
-        for process in started:
-            _end(process)
+        process.end()
+
+
+class _Process:
+    """The process of one run, once there is one."""
+
+    def __init__(self) -> None:
+        self.cancelled = False
+        self._process: Any = None
+        #: Not its number, which may be another's by the time of a kill.
+        self._descriptor = -1
+
+    def started(self, process: Any) -> None:
+        """Called when there is one."""
+        self._process = process
+        self._descriptor = os.pidfd_open(process.pid)
+        if self.cancelled:
+            self.cancel()
+
+    def cancel(self) -> None:
+        """Kill it; from any thread."""
+        self.cancelled = True
+        if self._descriptor >= 0:
+            with contextlib.suppress(ProcessLookupError):
+                signal.pidfd_send_signal(self._descriptor, signal.SIGKILL)
+
+    def end(self) -> None:
+        """It does not outlive the wait for it, whatever ended that."""
+        process, self._process = self._process, None
+        if process is None:
+            return
+        if process.poll() is None:
+            process.kill()
+            process.wait()
+        for pipe in (process.stdin, process.stdout, process.stderr):
+            if pipe is not None:
+                pipe.close()
+        descriptor, self._descriptor = self._descriptor, -1
+        os.close(descriptor)
+
+
+def _about(command: Command, limits: ConversionLimits) -> qemu_errors.Run:
+    return qemu_errors.Run(
+        command.image,
+        command.arguments[0],
+        command.source_name,
+        command.target_name,
+        limits.seconds,
+        limits.cpu_seconds,
+        limits.address_space_bytes,
+    )
 
 
 def _execute(
-    arguments: tuple[str, ...],
+    command: Command,
     limits: ConversionLimits,
-    environment: Mapping[str, str],
-    started: list[Any],
+    shut_in: Confinement,
+    started: Callable[[Any], None],
 ) -> str:
     """:param started: takes the process, as soon as there is one."""
+    program = path()
+    policy = confinement.policy(
+        shut_in,
+        program,
+        command.devices,
+        limits.cpu_seconds,
+        limits.address_space_bytes,
+    )
     out, _ = processutils.execute(
-        *(_tool('setpriv'), '--pdeathsig', 'KILL'),
-        *(_tool('qemu-img'), *arguments),
-        env_variables=_environment(environment),
-        prlimit=processutils.ProcessLimits(
-            cpu_time=limits.cpu_seconds,
-            address_space=limits.address_space_bytes,
-            core_file_size=0,
-        ),
-        on_execute=started.append,
+        *confinement.launcher(),
+        json.dumps(policy),
+        program,
+        *command.arguments,
+        env_variables=environment(command.environment),
+        on_execute=started,
         timeout=limits.seconds,
     )
     return str(out)
 
 
-def _end(process: Any) -> None:
-    """It does not outlive the wait for it, whatever ended that."""
-    if process.poll() is None:
-        process.kill()
-        process.wait()
-    for pipe in (process.stdin, process.stdout, process.stderr):
-        if pipe is not None:
-            pipe.close()
-
-
-def _environment(more: Mapping[str, str]) -> dict[str, str]:
+def environment(more: Mapping[str, str]) -> dict[str, str]:
+    """Of the process: what its devices ask for, and little of ours."""
     own = {name: os.environ[name] for name in _INHERITED if name in os.environ}
     return {**own, **_FIXED, **more}
-
-
-def _tool(name: str) -> str:
-    path = shutil.which(name)
-    if path is None:
-        raise errors.ToolMissing(name, _PACKAGES[name])
-    return path
-
-
-def _failure(
-    image: ImageInfo,
-    limits: ConversionLimits,
-    command: str,
-    exc: processutils.ProcessExecutionError,
-) -> errors.CowError:
-    reason = _reason(exc.stderr or '')
-    if _NO_RBD in reason:
-        return _without_rbd()
-    code = exc.exit_code if isinstance(exc.exit_code, int) else 1
-    if code in (-signal.SIGKILL, -signal.SIGXCPU):
-        return _too_slow(
-            image,
-            f'it took {limits.cpu_seconds} s of CPU time, or the host ran out'
-            f' of memory',
-        )
-    said = (exc.stderr or '').lower()
-    if code < 0 or any(words in said for words in _MEMORY):
-        return _too_big(image, limits, code, reason)
-    if any(words in reason for words in _STORAGE):
-        return _storage_error(f'{command} image {image.image_id}', reason)
-    return errors.ImageUnacceptable(
-        image.image_id,
-        f'qemu-img {command} failed on it as {image.disk_format}: {reason}.'
-        f' Upload it anew, with its true disk format; see qemu-img check',
-    )
-
-
-def _without_rbd() -> errors.ToolMissing:
-    return errors.ToolMissing("QEMU's driver for RBD", _PACKAGES['rbd'])
-
-
-def _storage_error(action: str, reason: str) -> errors.StorageError:
-    kind = errors.StorageError
-    if any(words in reason for words in _FULL):
-        kind = errors.StorageFull
-    elif any(words in reason for words in _UNREACHABLE):
-        kind = errors.StorageUnreachable
-    return kind(action, OSError(reason))
-
-
-def _too_slow(image: ImageInfo, what: str) -> errors.ImageUnacceptable:
-    return errors.ImageUnacceptable(
-        image.image_id,
-        f'qemu-img was killed: {what}. Where an honest image needs more time,'
-        f' raise cow_convert_seconds',
-    )
-
-
-def _too_big(
-    image: ImageInfo, limits: ConversionLimits, code: int, reason: str
-) -> errors.ImageUnacceptable:
-    end = signal.Signals(-code).name if code < 0 else f'exit {code}'
-    return errors.ImageUnacceptable(
-        image.image_id,
-        f'qemu-img ended with {end} ({reason}), most likely for want of more'
-        f' than {limits.address_space_bytes} bytes of address space. Where an'
-        f' honest image needs more, raise cow_convert_memory_bytes',
-    )
-
-
-def _reason(stderr: str) -> str:
-    """The last line, without the file names: they lead to a ceph.conf."""
-    lines = [line.strip() for line in stderr.splitlines() if line.strip()]
-    last = lines[-1] if lines else 'it said nothing'
-    last = re.sub(r"'?json:\{.*\}'?:?\s*", '', last)
-    last = re.sub(r'(?<!\w)/[^\s:\'"]+', '<path>', last)
-    return last.removeprefix('qemu-img: ').strip(' .')[:500]

@@ -2,18 +2,12 @@
 """What the bytes of a copy are held against: hash, signature, format."""
 
 import hashlib
-import io
 from typing import Any, Protocol
 
-from oslo_utils.imageutils import format_inspector
-
 from cinder_cow import errors
+from cinder_cow.conversion import detection
 from cinder_cow.copying import Digest
 from cinder_cow.model import ImageInfo, Verification
-
-#: Formats that are no disk's bytes, by oslo.utils' names. What is none of
-#: them may be anything: a partition table, an iso, a file system, LUKS.
-CONTAINERS = frozenset({'qcow2', 'qed', 'vdi', 'vhd', 'vhdx', 'vmdk'})
 
 
 class Verifier(Protocol):
@@ -84,10 +78,7 @@ class ContentChecks:
 
         :raises ImageUnacceptable: when they begin another format.
         """
-        wrapper = format_inspector.InspectWrapper(io.BytesIO(head))
-        wrapper.read(len(head))
-        wrapper.close()
-        found = {str(each) for each in wrapper.formats or ()} & CONTAINERS
+        found = detection.containers(head)
         if found - {self._image.disk_format}:
             raise errors.ImageUnacceptable(
                 self._image.image_id,

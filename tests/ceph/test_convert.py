@@ -200,7 +200,7 @@ def test_a_hostile_size_is_a_number_or_a_refusal(bench, raw, size):
 def test_too_little_memory_names_the_option(bench, raw):
     image, source = bench.stored(made(raw, 'qcow2'), 'qcow2')
     limits = ConversionLimits(60, 60, 256 * MIB)
-    with pytest.raises(errors.ImageUnacceptable, match='memory_bytes'):
+    with pytest.raises(errors.ConversionLimitExceeded, match='memory_bytes'):
         Converter(limits).convert(image, source, bench.empty(SIZE))
 
 
@@ -209,6 +209,7 @@ def test_a_full_pool_is_the_storages_failure(bench, raw):
     # clients wait until there is room.
     image, source = bench.stored(made(raw, 'qcow2'), 'qcow2')
     limited = {'CEPH_ARGS': '--rados_osd_op_timeout=5'}
+    source = BlockDevice(source.options, limited)
     target = BlockDevice(bench.empty(SIZE).options, limited)
     with bench.lab.full('volumes'), pytest.raises(errors.StorageError):
         Converter(LIMITS).convert(image, source, target)

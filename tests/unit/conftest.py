@@ -1,10 +1,36 @@
 # SPDX-License-Identifier: Apache-2.0
 import signal
 
+import hypothesis
 import pytest
 
 from cinder_cow.model import ImageInfo, SnapshotRef
 from tests.fakes.backend import MemoryBackend
+
+#: The default: the same examples each time, and few of them.
+hypothesis.settings.register_profile(
+    'quick',
+    derandomize=True,
+    database=None,
+    deadline=None,
+    max_examples=200,
+    suppress_health_check=list(hypothesis.HealthCheck),
+)
+#: By `pytest --hypothesis-profile=long`.
+hypothesis.settings.register_profile(
+    'long',
+    database=None,
+    deadline=None,
+    max_examples=20_000,
+    print_blob=True,
+    suppress_health_check=list(hypothesis.HealthCheck),
+)
+
+
+def pytest_configure(config):
+    if not config.getoption('hypothesis_profile', None):
+        hypothesis.settings.load_profile('quick')
+
 
 IMAGE_ID = '11111111-2222-3333-4444-555555555555'
 CONTENT = b'D0D-' * 4096

@@ -126,7 +126,7 @@ def test_a_backing_file_is_refused(tmp_path):
     created(tmp_path, '-f', 'vmdk', 'base.vmdk', '1M')
     created(tmp_path, '-f', 'vmdk', '-b', 'base.vmdk', '-F', 'vmdk', 'a.vmdk')
     qcow2 = refusal('qcow2', (tmp_path / 'a.qcow2').read_bytes())
-    assert 'Image has a backing file' in qcow2
+    assert 'it has a backing file' in qcow2
     qed = refusal('qed', (tmp_path / 'a.qed').read_bytes())
     assert 'it has a backing file' in qed
     vmdk = refusal('vmdk', (tmp_path / 'a.vmdk').read_bytes())
@@ -146,13 +146,13 @@ def test_a_data_file_is_refused(tmp_path):
 def test_an_unknown_feature_of_qcow2_is_refused(make, bit):
     content = make('qcow2')
     content[72:80] = struct.pack('>Q', 1 << bit)
-    assert 'Unknown QCOW2 features' in refusal('qcow2', content)
+    assert 'features that are not known' in refusal('qcow2', content)
 
 
 def test_an_unknown_version_of_qcow2_is_refused(make):
     content = make('qcow2')
     content[4:8] = struct.pack('>I', 4)
-    assert 'Unsupported qcow2 version' in refusal('qcow2', content)
+    assert 'its qcow2 version is 4' in refusal('qcow2', content)
 
 
 @pytest.mark.parametrize('method', [1, 2])
@@ -169,12 +169,12 @@ def test_a_flat_vmdk_is_refused(tmp_path):
         '1M',
     )  # fmt: skip
     reason = refusal('vmdk', (tmp_path / 'a.vmdk').read_bytes())
-    assert 'Unsupported subformat' in reason
+    assert 'it has no header of a sparse vmdk (KDMV)' in reason
 
 
 def test_a_vmdk_that_names_a_path_is_refused(make):
     content = make('vmdk').replace(b'"vmdk"', b'"/etc"')
-    assert 'Invalid extent filenames' in refusal('vmdk', content)
+    assert 'no plain file name' in refusal('vmdk', content)
 
 
 def test_a_damaged_header_is_refused(make):
@@ -183,7 +183,7 @@ def test_a_damaged_header_is_refused(make):
     assert 'its header is damaged' in refusal('vhdx', content)
     content = make('vmdk')
     content[28:36] = struct.pack('<Q', 99)
-    assert 'its header is damaged' in refusal('vmdk', content)
+    assert 'its descriptor begins at sector 99' in refusal('vmdk', content)
 
 
 def test_a_difference_to_another_vhd_is_refused(make):
@@ -204,7 +204,7 @@ def test_the_footer_of_a_streamed_vmdk_is_read_at_its_end(make):
     content = with_footer(make('vmdk streamed'))
     check('vmdk', content)
     content[-1536 + 12] = 9
-    assert 'Footer marker is invalid' in refusal('vmdk', content)
+    assert 'it has no footer' in refusal('vmdk', content)
 
 
 def test_little_is_read_of_a_large_image(make):
@@ -252,14 +252,11 @@ def test_a_table_that_points_behind_the_end_is_refused(make):
     assert 'it is cut off' in refusal('qcow2', content)
 
 
-@pytest.mark.parametrize('size', [2**60, 2**63])
-def test_a_hostile_virtual_size_costs_nothing(make, size):
+@pytest.mark.parametrize('size', [2**50, 2**60, 2**63])
+def test_a_virtual_size_that_its_tables_do_not_cover_is_refused(make, size):
     content = make('qcow2')
     content[24:32] = struct.pack('>Q', size)
-    found = Content(content)
-    header_check.require_safe(image('qcow2'), found)
-    assert header_check.disk_bytes(image('qcow2'), found) == size
-    assert found.read_bytes < 4 * MIB
+    assert 'its virtual size' in refusal('qcow2', content)
 
 
 def test_only_qemu_knows_the_size_of_other_formats(make):

@@ -99,6 +99,14 @@ def concluded(held, content=CONTENT):
     held.conclude()
 
 
+@pytest.mark.parametrize('disk_format', ['raw', 'qcow2'])
+def test_a_parser_that_fails_does_not_fail_the_copy(disk_format):
+    # It made oslo.utils' inspector of vmdk raise AttributeError.
+    head = b'a' * 520 + b'\x80' + bytes(2**16)
+    image = dataclasses.replace(IMAGE, disk_format=disk_format)
+    ContentChecks(image, 'glance', None, True, False).inspect(head)
+
+
 @pytest.mark.parametrize('head', CONTAINERS.values(), ids=CONTAINERS)
 def test_head_of_a_container_is_refused(head):
     with pytest.raises(errors.ImageUnacceptable, match='is declared raw'):

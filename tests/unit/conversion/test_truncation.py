@@ -1,0 +1,195 @@
+# SPDX-License-Identifier: Apache-2.0
+"""Tables that are made to exhaust the host: bounded memory, reads, time."""
+
+import array
+import struct
+import sys
+import threading
+import time
+import tracemalloc
+
+import pytest
+
+from cinder_cow import errors
+from cinder_cow.backends.base_store import Readable
+from cinder_cow.conversion import header_check, qcow2, truncation, vmdk
+from cinder_cow.conversion.unsafe import UnsafeImage
+from cinder_cow.model import ImageInfo
+from tests.corpus import vmdk_images
+from tests.corpus.content import Content
+
+MIB = 2**20
+GIB = 2**30
+
+
+class Tables(Readable):
+    """A header, and behind it tables without end, each entry another."""
+
+    def __init__(self, head, entry, layout, size_bytes):
+        self._head = bytes(head)
+        self._entry = entry
+        self._layout = layout
+        self.size_bytes_ = size_bytes
+        self.reads = 0
+        self.most_bytes = 0
+
+    @property
+    def size_bytes(self):
+        return self.size_bytes_
+
+    def read_at(self, offset, length):
+        self.reads += 1
+        self.most_bytes = max(self.most_bytes, length)
+        width = struct.calcsize(self._layout)
+        first = offset // width
+        count = -(-(offset + length) // width) - first
+        values = array.array(
+            self._layout[1], map(self._entry, range(first, first + count))
+        )
+        if (self._layout[0] == '<') != (sys.byteorder == 'little'):
+            values.byteswap()
+        start = offset - first * width
+        found = bytearray(values.tobytes()[start : start + length])
+        head = self._head[offset : offset + length]
+        found[: len(head)] = head
+        return bytes(found)
+
+    def close(self):
+        pass
+
+
+def vmdk_of_32m_tables(size_bytes=2**40):
+    """A directory of 128 MiB, each entry of which is another table."""
+    head = vmdk_images.sparse(capacity=2**25 * 512 * 128, grain=128)[
+        : 21 * 512
+    ]
+    return Tables(head, lambda at: 1 + at * 997 % 2**31, '<I', size_bytes)
+
+
+def qcow2_head(l1_bytes, bits=16, virtual_bytes=None, l1_offset=2**16):
+    entries = l1_bytes // 8
+    if virtual_bytes is None:
+        virtual_bytes = entries << (2 * bits - 3)
+    return struct.pack(
+        '>4sIQIIQIIQQIIQQQQII', b'QFI\xfb', 3, 0, 0, bits, virtual_bytes, 0,
+        entries, l1_offset, 0, 0, 0, 0, 0, 0, 0, 4, 104,
+    ).ljust(2**10, b'\0')  # fmt: skip
+
+
+def qcow2_of_l1(l1_bytes, **more):
+    """Each entry is another L2 table, each of whose entries is compressed."""
+    return Tables(
+        qcow2_head(l1_bytes, **more),
+        lambda at: 1 << 62 | at * 2**16 % 2**39,
+        '>Q',
+        2**40,
+    )
+
+
+def measured(check):
+    """Bytes of memory and seconds that it took."""
+    started = time.monotonic()
+    tracemalloc.start()
+    try:
+        check()
+        return tracemalloc.get_traced_memory()[1], time.monotonic() - started
+    finally:
+        tracemalloc.stop()
+
+
+@pytest.fixture
+def small_limits(monkeypatch):
+    """The same walk, cut shorter: the limits themselves are looked at."""
+    assert truncation._MOST_BYTES <= 2**27
+    assert truncation._MOST_READS <= 4096
+    assert truncation._MOST_SECONDS <= 10
+    monkeypatch.setattr(truncation, '_MOST_BYTES', 2**22)
+    monkeypatch.setattr(truncation, '_MOST_READS', 64)
+
+
+def test_a_vmdk_with_a_table_of_128_mib_takes_little(small_limits):
+    content = vmdk_of_32m_tables()
+    header = vmdk.check(content)
+    peak, _ = measured(lambda: truncation.require_whole_vmdk(content, header))
+    assert peak < 8 * MIB
+    assert content.reads < 99
+    assert content.most_bytes <= 2**17
+
+
+def test_a_qcow2_with_a_large_table_takes_little(small_limits):
+    content = qcow2_of_l1(32 * MIB)
+    header = qcow2.check(content)
+    peak, _ = measured(lambda: truncation.require_whole_qcow2(content, header))
+    assert peak < 8 * MIB
+    assert content.reads < 99
+    assert content.most_bytes <= 2**17
+
+
+def test_one_table_named_many_times_is_bounded_too(small_limits):
+    # Two tables in turn: no repetition in a row, and no set of them.
+    content = Tables(
+        qcow2_head(MIB, bits=9, l1_offset=2**19),
+        lambda at: (2**20, 2**21)[at % 2],
+        '>Q',
+        2**40,
+    )
+    header = qcow2.check(content)
+    peak, _ = measured(lambda: truncation.require_whole_qcow2(content, header))
+    assert peak < 8 * MIB
+    assert content.reads < 99
+
+
+def test_time_is_bounded_whatever_the_storage(monkeypatch):
+    monkeypatch.setattr(truncation, '_MOST_SECONDS', 0.2)
+    content = qcow2_of_l1(32 * MIB)
+    header = qcow2.check(content)
+    _, seconds = measured(
+        lambda: truncation.require_whole_qcow2(content, header)
+    )
+    assert seconds < 30
+
+
+def test_an_l1_table_larger_than_qemu_takes_is_refused():
+    with pytest.raises(UnsafeImage, match='L1 table'):
+        qcow2.check(qcow2_of_l1(64 * MIB))
+
+
+@pytest.mark.parametrize(
+    ('disk_format', 'content'),
+    [('vmdk', vmdk_of_32m_tables()), ('qcow2', qcow2_of_l1(32 * MIB))],
+)
+def test_the_size_is_held_against_the_volume_before_any_table(
+    disk_format, content
+):
+    image = ImageInfo('image-1', 'active', disk_format, 'bare')
+    content.reads = 0
+    with pytest.raises(errors.ImageTooBig):
+        header_check.require_safe(image, content, 10 * GIB)
+    assert content.reads < 9
+
+
+def test_the_whole_check_of_the_largest_tables_takes_little_memory(
+    small_limits,
+):
+    image = ImageInfo('image-1', 'active', 'qcow2', 'bare')
+    content = qcow2_of_l1(32 * MIB)
+    peak, _ = measured(lambda: header_check.require_safe(image, content))
+    assert peak < 64 * MIB
+    assert content.most_bytes <= MIB
+
+
+def test_green_threads_go_on_while_it_is_checked():
+    # In Cinder under eventlet it runs in the pool of native threads.
+    assert header_check.require_safe.__wrapped__ is not None
+    found = []
+    image = ImageInfo('image-1', 'active', 'qcow2', 'bare')
+
+    def check():
+        with pytest.raises(errors.ImageUnacceptable):
+            header_check.require_safe(image, Content(b'x'))
+        found.append(1)
+
+    thread = threading.Thread(target=check)
+    thread.start()
+    thread.join(30)
+    assert found == [1]
