@@ -229,6 +229,14 @@ OPTS = [
         ' is made to exhaust the host ends there.',
     ),
     cfg.BoolOpt(
+        'cow_require_confinement',
+        default=False,
+        help='Refuse to convert an image where the kernel cannot shut qemu-img'
+        ' in (Landlock, Linux 5.13 or newer). By default it is converted all'
+        ' the same: the checks of the image before, and by QEMU itself, are'
+        ' the only walls then, and the self-test warns.',
+    ),
+    cfg.BoolOpt(
         'cow_require_hash',
         default=False,
         help='Refuse to copy an image that Glance has no hash of (one that was'

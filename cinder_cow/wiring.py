@@ -14,6 +14,7 @@ from cinder_cow import backends, errors, sources
 from cinder_cow.backends.base import ImageBackend
 from cinder_cow.base_images import builder, ensure, eviction
 from cinder_cow.conversion import convert
+from cinder_cow.conversion.confinement import Confinement
 from cinder_cow.execute import Parts
 from cinder_cow.planning import plan
 from cinder_cow.transfer import copier, limiter, pace
@@ -113,7 +114,15 @@ def copy_settings(options: Any) -> copier.CopySettings:
 
 def converter(options: Any) -> convert.Converter:
     """What turns images of other formats into raw."""
-    return convert.Converter(conversion_limits(options))
+    trust = convert.ConversionTrust(
+        tuple(options.vmdk_allowed_types), confinement(options)
+    )
+    return convert.Converter(conversion_limits(options), trust)
+
+
+def confinement(options: Any) -> Confinement:
+    """How qemu-img is shut in."""
+    return Confinement(required=options.cow_require_confinement)
 
 
 def conversion_limits(options: Any) -> convert.ConversionLimits:

@@ -126,6 +126,17 @@ def test_section_that_cannot_be_is_an_error(conf, text, backend, reason):
         configuration.section([conf(text)], backend)
 
 
+def test_file_that_cannot_be_parsed_is_named_and_not_shown(tmp_path):
+    secret = tmp_path / 'shadow'
+    secret.write_text('root:$6$secret:19000:0:99999:7:::\nnoise\n')
+
+    with pytest.raises(CommandFailed, match=str(secret)) as caught:
+        configuration.section([str(secret)], None)
+
+    assert 'secret$' not in str(caught.value)
+    assert '$6$' not in str(caught.value)
+
+
 def test_value_that_is_none_is_an_error(conf):
     text = CONF.replace('chunk_size = 8', 'chunk_size = big')
 
