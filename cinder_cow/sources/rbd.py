@@ -95,7 +95,7 @@ def _find(
             found = snapshots.look(connection, ref)
             if isinstance(found, Snapshot):
                 opened = _open(stack, connection, ref)
-                return RbdReading(image, opened, stack.pop_all())
+                return RbdReading(image, opened, connection, stack.pop_all())
             refusals.append(verdict.absent(ref, found, policy))
     return refusals
 
@@ -117,12 +117,14 @@ class RbdReading(ExtentReading):
         self,
         image: ImageInfo,
         snapshot: rbd.Image,
+        connection: Connection,
         resources: contextlib.ExitStack,
     ) -> None:
         """:param resources: closed with this, the snapshot among them."""
         super().__init__('rbd')
         self._image_id = image.image_id
         self._snapshot = snapshot
+        self._connection = connection
         self._resources = resources
         self._size_bytes: int = snapshot.size()
         self._extents: list[Extent] | None = None
@@ -166,4 +168,5 @@ class RbdReading(ExtentReading):
             with error_mapping.mapped(f'read image {self._image_id}'):
                 yield
         except errors.StorageError as exc:
+            self._connection.failed(exc)
             raise errors.SourceUnreachable('rbd', self._image_id, exc) from exc
