@@ -12,6 +12,8 @@
         StorageUnreachable  the cluster does not answer, or not in time
           ConnectionLost    the connection broke while it was used
         StorageFull         no space, or a quota
+          NoRoomForBase     a base image would exceed the limits of bases
+        StorageBusy         another client has it open
       BaseGone              a base image was evicted while it was to be cloned
       LeaseLost             another may be building the same base image
       BuildFailed           the base image that was waited for is not coming
@@ -20,8 +22,11 @@
         SignatureInvalid    its signature does not hold
       SourceError           an image's bytes could not be read
         SourceUnreachable   the source could not be talked to
-        SourceStalled       no byte came for too long
+        SourceStalled       no byte came for too long, or too few
         SourceDamaged       they are not the image's: too few, too many, other
+      TooManyCopies         too many copies wait for their slot already
+      CopyCancelled         a copy was ended from outside
+      CopyTimedOut          a copy took longer than a copy may
       ToolMissing           a program is not installed
       ConversionInterrupted  qemu-img was ended from outside
       ConversionLimitExceeded  it took more time or memory than it may
@@ -121,6 +126,25 @@ class StorageFull(StorageError):
     remedy = 'Free space or raise the quota: see `ceph df detail`.'
 
 
+class NoRoomForBase(StorageFull):
+    """A base image would take more than bases may, or than there is."""
+
+    remedy = (
+        'Remove base images that no volume needs (cinder-cow base list,'
+        ' cinder-cow base evict), delete volumes that were cloned of them,'
+        ' or raise the limit.'
+    )
+
+
+class StorageBusy(StorageError):
+    """Another client has open what is to be removed."""
+
+    remedy = (
+        'A client that died is forgotten after half a minute. See'
+        ' `rbd status` for who has it open.'
+    )
+
+
 class BaseGone(CowError):
     """A base image was evicted while it was to be cloned."""
 
@@ -207,11 +231,12 @@ class SourceUnreachable(SourceError):
 
 
 class SourceStalled(SourceError):
-    """No byte came for `cow_stall_seconds`."""
+    """No byte came for `cow_stall_seconds`, or too few in a longer time."""
 
     remedy = (
         'See whether the source is overloaded; cow_stall_seconds is how long'
-        ' a silence is tolerated.'
+        ' a silence is tolerated, cow_min_copy_bytes_per_second how slow a'
+        ' source may be.'
     )
 
 
@@ -221,6 +246,45 @@ class SourceDamaged(SourceError):
     remedy = (
         'If it happens again, the stored image is damaged: upload it anew.'
     )
+
+
+class TooManyCopies(CowError):
+    """Too many copies wait for their slot already."""
+
+    def __init__(self, max_waiting: int) -> None:
+        self.max_waiting = max_waiting
+        super().__init__(
+            f'{max_waiting} copies of images wait in this process already, as'
+            f' many as cow_max_waiting_copies allows, and none more is taken'
+            f' from this project. Try again later; if it happens often, raise'
+            f' cow_max_copies, or add hosts.'
+        )
+
+
+class CopyTimedOut(CowError):
+    """A copy took longer than a copy may."""
+
+    def __init__(self, image_id: str, seconds: float) -> None:
+        self.image_id = image_id
+        self.seconds = seconds
+        super().__init__(
+            f'The copy of image {image_id} was not done after'
+            f' {seconds:.0f} s, which is cow_copy_seconds. See whether the'
+            f' source or the Ceph cluster is overloaded; raise the option for'
+            f' images that take longer.'
+        )
+
+
+class CopyCancelled(CowError):
+    """A copy was ended from outside, before all was copied."""
+
+    def __init__(self, subject: str) -> None:
+        """:param subject: the image, or the volume that it is copied for."""
+        self.subject = subject
+        super().__init__(
+            f'The copy for {subject} was cancelled, as it was not needed any'
+            f' more. Try again if it is.'
+        )
 
 
 class ToolMissing(CowError):

@@ -31,6 +31,8 @@ class ImageInfo:
     hash_value: str | None = None
     #: The older MD5 of Glance, hex.
     checksum: str | None = None
+    #: The project that the image belongs to.
+    owner: str | None = None
 
 
 @dataclass(frozen=True, slots=True)
@@ -104,7 +106,7 @@ class Verification(enum.Enum):
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class BaseInfo:
-    """How a base came to be. Kept with the base itself."""
+    """How a base was made. Stored with the base itself."""
 
     #: The image that it was made of; others of equal content may share it.
     image_id: str
@@ -123,6 +125,8 @@ class BaseInfo:
     created: float
     #: Of this package.
     version: str
+    #: The project of that image; None where Glance names none.
+    owner: str | None = None
 
 
 @dataclass(frozen=True, slots=True)

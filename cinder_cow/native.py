@@ -9,8 +9,10 @@ This is the only file that knows eventlet.
 """
 
 from collections.abc import Callable
+import contextlib
 import functools
 import importlib
+import os
 import sys
 from typing import Any, ParamSpec, TypeVar
 
@@ -89,6 +91,19 @@ def _in_native_thread() -> bool:
 def sleep(seconds: float) -> None:
     """Stops this thread alone, even where eventlet has patched ``time``."""
     _original('time').sleep(seconds)
+
+
+def shut_down(descriptor: int) -> None:
+    """Ends the connection of a socket: whoever waits for it wakes up.
+
+    From any thread; does not wait. The descriptor stays open.
+    """
+    socket = _original('socket')
+    with (
+        contextlib.suppress(OSError),  # it has ended already
+        socket.socket(fileno=os.dup(descriptor)) as connection,
+    ):
+        connection.shutdown(socket.SHUT_RDWR)
 
 
 def in_thread(function: Callable[P, R]) -> Callable[P, R]:

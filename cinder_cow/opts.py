@@ -66,9 +66,41 @@ OPTS = [
         'cow_max_copies',
         default=4,
         min=1,
-        help='Copies that one backend makes at once; the others wait in the'
-        ' order of their coming. Clones never wait. Each copy takes'
-        ' cow_copy_memory_bytes and, for the hash, most of a core.',
+        help='Copies that one backend makes at once; the others wait, and the'
+        ' next is of the project that has the fewest, in turn. Clones never'
+        ' wait. Each copy takes cow_copy_memory_bytes and, for the hash, most'
+        ' of a core.',
+    ),
+    cfg.IntOpt(
+        'cow_max_waiting_copies',
+        default=32,
+        min=0,
+        help='Copies that wait in one cinder-volume process for cow_max_copies'
+        ' at most. One more fails at once, so that the scheduler tries another'
+        ' host, or takes the place of one of the project that has most places.'
+        ' Each holds one of the threads that serve requests, of which'
+        ' oslo.messaging has 64 (executor_thread_pool_size): the default'
+        ' leaves half of them free.',
+    ),
+    cfg.IntOpt(
+        'cow_copy_seconds',
+        default=24 * 3600,
+        min=60,
+        help='The longest copy of one image, in seconds, all its tries'
+        ' together and without the wait for its beginning. The default lets'
+        ' the slowest source that cow_min_copy_bytes_per_second allows give'
+        ' 84 GiB.',
+    ),
+    cfg.IntOpt(
+        'cow_min_copy_bytes_per_second',
+        default=2**20,
+        min=0,
+        help='Bytes per second that a source has to give on average of a'
+        ' minute, to which one silence of cow_stall_seconds is added; a slower'
+        ' copy fails, as it would hold its place among cow_max_copies for'
+        ' days. The time that the destination takes does not count. Only for'
+        ' sources that are read in order, such as "glance". The default is a'
+        ' tenth of what a network of 100 Mbit/s carries. 0 allows any rate.',
     ),
     cfg.IntOpt(
         'cow_copy_retries',
@@ -123,9 +155,37 @@ OPTS = [
     cfg.IntOpt(
         'cow_base_max_bytes',
         min=0,
-        help='When all base images take more than that of the cluster, before'
-        ' replication, those without volumes are removed, the least recently'
-        ' used first. Not set means no limit.',
+        help='What all base images may take of the cluster, in bytes before'
+        ' replication. When they take more, those without volumes are'
+        ' removed, the least recently used first; where one more would exceed'
+        ' it, that one is not built, and the create of the volume fails. Not'
+        ' set means cow_base_max_share.',
+    ),
+    cfg.FloatOpt(
+        'cow_base_max_share',
+        default=0.2,
+        min=0,
+        max=1,
+        help='The same limit as a part of what the pool of the base images can'
+        ' hold: what is stored there and what can still be written. The'
+        ' default leaves four fifths for volumes.',
+    ),
+    cfg.IntOpt(
+        'cow_base_max_count',
+        default=1000,
+        min=0,
+        help='The most base images. Each is looked at by each sweep, which'
+        ' takes a few milliseconds.',
+    ),
+    cfg.FloatOpt(
+        'cow_base_max_share_per_project',
+        default=0.5,
+        min=0,
+        max=1,
+        help='The part of cow_base_max_bytes or cow_base_max_share that base'
+        ' images of one project may take, by the owner of the Glance image.'
+        ' The default keeps one project from pushing out all others. Set it'
+        ' to 1 where nearly all images belong to one project.',
     ),
     cfg.IntOpt(
         'cow_base_max_idle_seconds',
@@ -136,11 +196,20 @@ OPTS = [
         ' sweep, -1 never.',
     ),
     cfg.IntOpt(
+        'cow_base_once_idle_seconds',
+        default=6 * 3600,
+        min=-1,
+        help='The same for a base image that no volume was made of but in the'
+        ' first minute after it was built: as a rule one of an image that is'
+        ' used once. The default is 6 hours. -1 means'
+        ' cow_base_max_idle_seconds.',
+    ),
+    cfg.IntOpt(
         'cow_base_sweep_seconds',
         default=600,
         min=0,
         help='How often cinder-volume looks for base images to remove: idle'
-        ' ones, those over cow_base_max_bytes, those of images that were'
+        ' ones, those over the limits of space, those of images that were'
         ' deleted in Glance, and what a killed process left unfinished. One'
         ' process in the cluster does it at a time. 0 turns it off.',
     ),
@@ -158,6 +227,14 @@ OPTS = [
         help='Address space of qemu-img in bytes, of which it needs 768 MiB at'
         ' least (QEMU 7.2, librbd 16); it uses far less memory. An image that'
         ' is made to exhaust the host ends there.',
+    ),
+    cfg.BoolOpt(
+        'cow_require_confinement',
+        default=False,
+        help='Refuse to convert an image where the kernel cannot shut qemu-img'
+        ' in (Landlock, Linux 5.13 or newer). By default it is converted all'
+        ' the same: the checks of the image before, and by QEMU itself, are'
+        ' the only walls then, and the self-test warns.',
     ),
     cfg.BoolOpt(
         'cow_require_hash',

@@ -14,9 +14,10 @@ from cinder_cow import backends, errors, sources
 from cinder_cow.backends.base import ImageBackend
 from cinder_cow.base_images import builder, ensure, eviction
 from cinder_cow.conversion import convert
+from cinder_cow.conversion.confinement import Confinement
 from cinder_cow.execute import Parts
 from cinder_cow.planning import plan
-from cinder_cow.transfer import copier, limiter
+from cinder_cow.transfer import copier, limiter, pace
 
 #: Cinder's options of a backend that are read here, as Cinder defines them
 #: in cinder/volume/drivers/rbd.py: for who reads cinder.conf without Cinder.
@@ -88,7 +89,9 @@ def parts(options: Any) -> Parts:
     image_copier = copier.ImageCopier(
         copy_settings(options),
         sources.from_options(options),
-        limiter.CopyLimiter(options.cow_max_copies),
+        limiter.CopyLimiter(
+            options.cow_max_copies, options.cow_max_waiting_copies
+        ),
     )
     return Parts(
         backend, image_copier, _base_images(options, backend, image_copier)
@@ -101,17 +104,33 @@ def copy_settings(options: Any) -> copier.CopySettings:
         memory_bytes=options.cow_copy_memory_bytes,
         retries=options.cow_copy_retries,
         require_hash=options.cow_require_hash,
+        pace_limits=pace.PaceLimits(
+            min_bytes_per_second=options.cow_min_copy_bytes_per_second,
+            stall_seconds=options.cow_stall_seconds,
+            copy_seconds=options.cow_copy_seconds,
+        ),
     )
 
 
 def converter(options: Any) -> convert.Converter:
     """What turns images of other formats into raw."""
-    return convert.Converter(
-        convert.ConversionLimits(
-            seconds=options.cow_convert_seconds,
-            cpu_seconds=options.cow_convert_seconds,
-            address_space_bytes=options.cow_convert_memory_bytes,
-        )
+    trust = convert.ConversionTrust(
+        tuple(options.vmdk_allowed_types), confinement(options)
+    )
+    return convert.Converter(conversion_limits(options), trust)
+
+
+def confinement(options: Any) -> Confinement:
+    """How qemu-img is shut in."""
+    return Confinement(required=options.cow_require_confinement)
+
+
+def conversion_limits(options: Any) -> convert.ConversionLimits:
+    """What one run of qemu-img may take."""
+    return convert.ConversionLimits(
+        seconds=options.cow_convert_seconds,
+        cpu_seconds=options.cow_convert_seconds,
+        address_space_bytes=options.cow_convert_memory_bytes,
     )
 
 
@@ -119,7 +138,11 @@ def eviction_limits(options: Any) -> eviction.EvictionLimits:
     """How many bases are kept, and how long."""
     return eviction.EvictionLimits(
         max_bytes=options.cow_base_max_bytes,
+        max_share=options.cow_base_max_share,
+        max_count=options.cow_base_max_count,
+        max_share_per_project=options.cow_base_max_share_per_project,
         max_idle_seconds=options.cow_base_max_idle_seconds,
+        once_idle_seconds=options.cow_base_once_idle_seconds,
     )
 
 
@@ -132,8 +155,9 @@ def _base_images(
     base_builder = builder.BaseBuilder(
         builder.BuildSettings(
             stall_seconds=options.cow_stall_seconds,
-            convert_seconds=options.cow_convert_seconds,
+            conversion=conversion_limits(options),
             require_hash=options.cow_require_hash,
+            limits=eviction_limits(options),
         ),
         store,
         image_copier,
@@ -144,6 +168,6 @@ def _base_images(
         auto_bytes=options.cow_base_auto_bytes,
         may_convert=not options.image_conversion_disable,
         require_hash=options.cow_require_hash,
-        shared=options.cow_strict_locations,
+        strict_locations=options.cow_strict_locations,
     )
     return ensure.BaseImages(settings, store, base_builder)

@@ -1,5 +1,4 @@
 # SPDX-License-Identifier: Apache-2.0
-
 """The contract of a backend that keeps base images.
 
 A *base* is an image made raw, with one snapshot, that volumes are cloned
@@ -10,8 +9,8 @@ All methods block; they may be called from several threads at once.
 """
 
 import abc
-from collections.abc import Mapping
-from dataclasses import dataclass
+from collections.abc import Callable, Iterable, Mapping
+from dataclasses import dataclass, field
 import types
 from typing import Self
 
@@ -24,24 +23,33 @@ from cinder_cow.model import Base, BaseInfo, ImageInfo
 class BuildRecord:
     """What the cluster knows of a build that is going on, or has failed.
 
-    All hosts read it: it tells those who wait why there is nothing to wait
-    for, and a sweep what to look after.
+    All hosts read it: it tells those who wait why the build failed, and the
+    sweep which builds to look after.
     """
 
     #: Builds in a row that failed.
     failures: int = 0
     #: Name of the error's class in :mod:`cinder_cow.errors`, and its text.
+    #: Empty while the build goes on.
     kind: str = ''
     cause: str = ''
-    #: Whether another try is of no use: the image itself is at fault.
+    #: Whether the image itself is at fault: another try is of no use.
     final: bool = False
     #: Seconds since the epoch.
     written: float = 0.0
+    #: The Glance image that the build was for. Others may share the base.
+    image_id: str = ''
+    #: Of the failures, how many there were on each host.
+    failures_by_host: Mapping[str, int] = field(default_factory=dict)
+    #: Size of the disk in the image, as its header says; 0: not known yet.
+    virtual_bytes: int = 0
+    #: What the build that goes on may still write.
+    reserved_bytes: int = 0
 
 
 @dataclass(frozen=True, slots=True)
 class StoredBase:
-    """A base as a sweep sees it."""
+    """A finished base, and its use."""
 
     name: str
     info: BaseInfo
@@ -49,6 +57,23 @@ class StoredBase:
     last_used: float
     #: The Glance images whose volumes were made of it.
     image_ids: frozenset[str]
+
+
+@dataclass(frozen=True, slots=True)
+class Room:
+    """The space of the pool that bases lie in, before replication."""
+
+    #: What the pool holds, of bases and of all else.
+    used_bytes: int
+    #: What can be written until the pool is full.
+    available_bytes: int
+    #: What can be written until Ceph warns that an OSD is nearly full.
+    spare_bytes: int
+
+    @property
+    def capacity_bytes(self) -> int:
+        """What the pool can hold."""
+        return self.used_bytes + self.available_bytes
 
 
 @dataclass(frozen=True, slots=True)
@@ -63,21 +88,33 @@ class BlockDevice:
 class Lease(abc.ABC):
     """The right to build one base, alone in the whole cluster.
 
-    It expires when its holder dies. A context manager: it is given up.
+    It expires when its holder dies. A context manager: it is released.
     """
 
     @abc.abstractmethod
     def keep(self, seconds: float) -> None:
-        """Have it renewed for so long from now on, without another word.
+        """Have it renewed for so long from now on, without another call.
 
-        Cheap: called while bytes flow. Without it the lease expires.
+        Cheap: called while bytes flow. Without it the lease expires, so that
+        a holder that hangs does not stop the others for ever.
+
+        :param seconds: finite; at least the half minute of a lease.
         """
 
     @abc.abstractmethod
     def check(self) -> None:
-        """Renew it now.
+        """Renew it now; take it again when it expired and nobody has it.
 
-        :raises LeaseLost: when it is not ours any more.
+        :raises LeaseLost: when another has it, or had the chance to.
+        """
+
+    @abc.abstractmethod
+    def on_lost(self, callback: Callable[[], None]) -> None:
+        """Have it called once when the lease is lost, to stop the work.
+
+        It runs in the thread that finds it out, most often one of the
+        lease's own, within seconds. At once where the lease is lost already.
+        Not called when the lease is released. It must not block.
         """
 
     @abc.abstractmethod
@@ -141,10 +178,11 @@ class BaseStore(abc.ABC):
 
     @abc.abstractmethod
     def used(self, base: Base, image_id: str) -> None:
-        """Write down that a volume of that image was made of it.
+        """Record that a volume of that image was made of the base.
 
         Costs nothing when that was done a short while ago. What cannot be
-        written is logged, and not an error.
+        written is logged, and not an error. Of very many images the last
+        that were used are known.
         """
 
     @abc.abstractmethod
@@ -169,9 +207,12 @@ class BaseStore(abc.ABC):
     def discard(self, name: str) -> None:
         """Remove a scratch, or a base that is not finished.
 
-        Fine when there is none. Waits for what a dead process holds open.
+        Fine when there is none. Waits for what a dead process holds open. A
+        finished base whose info was lost is retired.
 
-        :raises StorageError: when it cannot be removed, or is finished.
+        :raises StorageBusy: when it is still open after a while.
+        :raises StorageError: when it cannot be removed, is finished, or was
+            made by another who has the lease by now.
         """
 
     @abc.abstractmethod
@@ -194,19 +235,46 @@ class BaseStore(abc.ABC):
 
     @abc.abstractmethod
     def build_record(self, name: str) -> BuildRecord | None:
-        """What is noted under that name."""
+        """The record of that base's build, if there is one."""
 
     @abc.abstractmethod
-    def set_build_record(self, name: str, note: BuildRecord | None) -> None:
-        """Write it down in place of what was there; None: strike it out."""
+    def set_build_record(self, name: str, record: BuildRecord | None) -> None:
+        """Write the record in place of the one before; None: remove it."""
 
     @abc.abstractmethod
     def build_records(self) -> dict[str, BuildRecord]:
-        """All of them."""
+        """All records of builds, by the names of their bases."""
+
+    @abc.abstractmethod
+    def room(self) -> Room:
+        """The space that there is.
+
+        :raises StorageError: when that cannot be found out.
+        """
 
     @abc.abstractmethod
     def stored_bases(self) -> list[StoredBase]:
-        """All finished bases that are not retired."""
+        """All finished bases that are not retired.
+
+        One that cannot be read is left out, with a line in the log.
+        """
+
+    @abc.abstractmethod
+    def abandoned(self) -> list[str]:
+        """Names of the scratches and unfinished bases in the storage itself.
+
+        Whatever the build records say; also of those that are being worked
+        on at this moment, which the lease of their base tells apart:
+        :func:`cinder_cow.backends.base_names.base_of`. :meth:`discard`
+        removes them.
+        """
+
+    @abc.abstractmethod
+    def forget_images(self, name: str, image_ids: Iterable[str]) -> None:
+        """Remove those Glance images from what is known of the base.
+
+        They were deleted. What is not there needs no removing.
+        """
 
     @abc.abstractmethod
     def has_children(self, name: str) -> bool:

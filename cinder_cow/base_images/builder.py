@@ -1,17 +1,17 @@
 # SPDX-License-Identifier: Apache-2.0
 
-"""Makes one base, by whoever has the lease to do so.
+"""Builds one base, for whoever has the lease on it.
 
-Raw bytes are streamed straight in. What has to be converted lies in a
-*scratch* meanwhile: a copy-on-write clone of Glance's own RBD image where that
-is in this cluster, so that it is read where it lies; else what was streamed
-there, by the same copy, with the same checks, and into no local file.
+Raw bytes are streamed straight into the base. What has to be converted lies
+in a *scratch* meanwhile: a copy-on-write clone of Glance's own RBD image where
+that is in this cluster, so that it is read where it lies; else what was
+streamed there, by the same copy, with the same checks, and into no local file.
 """
 
 from collections.abc import Iterator
 import contextlib
 import dataclasses
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from importlib import metadata
 import time
 
@@ -19,10 +19,13 @@ from oslo_log import log as logging
 
 from cinder_cow import copying, errors
 from cinder_cow.backends import base_names
-from cinder_cow.backends.base_store import BaseStore, Lease
-from cinder_cow.backends.writer import Done, VolumeWriter
+from cinder_cow.backends.base_store import BaseStore, BuildRecord, Lease
+from cinder_cow.backends.writer import VolumeWriter
+from cinder_cow.base_images import header_size, room, scratch_check
+from cinder_cow.base_images.eviction import EvictionLimits
+from cinder_cow.base_images.lease_watch import LeaseWatch
 from cinder_cow.conversion import header_check
-from cinder_cow.conversion.convert import Converter
+from cinder_cow.conversion.convert import ConversionLimits, Converter
 from cinder_cow.model import Base, BaseInfo, ImageInfo, Verification
 from cinder_cow.planning import verdict as rules
 from cinder_cow.transfer.copier import CopyRequest, CopyResult, ImageCopier
@@ -30,24 +33,46 @@ from cinder_cow.transfer.destination import Destination, NewDestination
 
 LOG = logging.getLogger(__name__)
 
-#: What qemu-img reads where it lies is not hashed: see `fill`.
-IN_PLACE = CopyResult('rbd', Verification.ABSENT, False, 0)
+#: What QEMU reads where it lies is hashed only where that is asked for.
+IN_PLACE = CopyResult(scratch_check.SOURCE, Verification.ABSENT, False, 0)
+#: A former builder that lost its lease lets go of the image within seconds;
+#: Ceph forgets one that was killed after half a minute.
+BUSY_SECONDS = 300
+BUSY_PAUSE_SECONDS = 2
+#: The store itself waits for a minute, and a removal takes its time.
+DISCARD_SECONDS = 600
 
 
 @dataclass(frozen=True, slots=True)
 class BuildSettings:
-    """How bases are made."""
+    """How bases are built."""
 
     #: A lease is given up when no byte has come for so long.
     stall_seconds: float = 60
-    #: The longest conversion.
-    convert_seconds: float = 3600
+    #: What one run of qemu-img may take.
+    conversion: ConversionLimits = ConversionLimits(
+        seconds=3600, cpu_seconds=3600, address_space_bytes=4 * 2**30
+    )
     #: Whether what is read where it lies is hashed too.
     require_hash: bool = False
+    #: What all bases may take.
+    limits: EvictionLimits = field(default_factory=EvictionLimits)
+
+
+@dataclass(frozen=True, slots=True)
+class _Build:
+    """One build while it goes on."""
+
+    name: str
+    image: ImageInfo
+    #: Renews the lease by its reports, and ends when the lease is lost.
+    request: CopyRequest
+    volume_bytes: int
+    watch: LeaseWatch
 
 
 class BaseBuilder:
-    """Of one backend. Used by several threads."""
+    """Thread-safe; one instance per backend."""
 
     def __init__(
         self,
@@ -61,6 +86,12 @@ class BaseBuilder:
         self._image_copier = image_copier
         self._converter = converter
 
+    def slot(
+        self, request: CopyRequest
+    ) -> contextlib.AbstractContextManager[None]:
+        """Waits until one more copy may be made, and holds the right to it."""
+        return self._image_copier.slot(request)
+
     def build(
         self,
         name: str,
@@ -69,97 +100,138 @@ class BaseBuilder:
         volume_bytes: int,
         lease: Lease,
     ) -> Base:
-        """The base, made when this has its turn to copy.
+        """The base. Called within a :meth:`slot`.
 
         :param volume_bytes: what it has to fit into.
+        :raises LeaseLost: when another may be building it. What is there is
+            the other's.
         :raises CowError: and nothing is left of it then.
         """
         started = time.monotonic()
-        # However long the turn takes: this process is alive.
-        lease.keep(float('inf'))
+        watch = LeaseWatch(name, lease, self._settings.stall_seconds)
+        build = _Build(
+            name, image, _watched(request, watch), volume_bytes, watch
+        )
         with (
-            self._image_copier.slot(request),
-            self._undone_on_failure(name, lease),
+            _also_ended_by(request.cancellation, watch),
+            watch.loss_named(),
+            self._undone_on_failure(build),
         ):
-            self._clear(name)
-            lease.keep(self._settings.stall_seconds)
+            self._clear(build)
             if rules.is_the_disk(image):
-                into = self._new(name, image.size_bytes)
-                filled = self._fill(image, request, into, lease)
+                copied = self._stream(build)
             else:
-                filled = self._convert(
-                    name, image, request, volume_bytes, lease
-                )
-            lease.check()
-            return self._store.commit(name, _info(image, filled, started))
+                copied = self._convert(build)
+            watch.check()
+            base = self._store.commit(name, _info(image, copied, started))
+        LOG.debug('base=%s is finished', name)
+        return base
 
-    def _fill(
-        self,
-        image: ImageInfo,
-        request: CopyRequest,
-        into: Destination,
-        lease: Lease,
-    ) -> CopyResult:
-        def report(progress: copying.Progress) -> None:
-            lease.keep(self._settings.stall_seconds)
-            if request.report is not None:
-                request.report(progress)
-
+    def _stream(self, build: _Build) -> CopyResult:
+        """What was done to copy a raw image straight into the base."""
+        size_bytes = build.image.size_bytes
+        self._reserve(build, size_bytes)
+        LOG.debug('base=%s is copied, %d bytes', build.name, size_bytes)
         return self._image_copier.copy(
-            image, dataclasses.replace(request, report=report), into
+            build.image, build.request, self._new(build.name, size_bytes)
         )
 
-    def _convert(
-        self,
-        name: str,
-        image: ImageInfo,
-        request: CopyRequest,
-        volume_bytes: int,
-        lease: Lease,
-    ) -> CopyResult:
-        scratch, filled = base_names.scratch_name(name), None
+    def _convert(self, build: _Build) -> CopyResult:
+        """What was done to copy an image of another format."""
+        scratch, copied = base_names.scratch_name(build.name), None
         # QEMU opens nothing that it may only read; and Glance's image cannot
         # be deleted meanwhile.
-        if not self._store.clone_to_scratch(image, scratch):
-            into = self._new(scratch, image.size_bytes)
-            filled = self._fill(image, request, into, lease)
-        lease.keep(self._settings.convert_seconds)
-        virtual_bytes = self._examine(image, scratch)
-        if virtual_bytes > volume_bytes:
-            raise errors.ImageTooBig(
-                image.image_id, virtual_bytes, volume_bytes
-            )
-        if filled is None:
-            filled = self._verify(image, request, lease)
-        self._store.create(name, virtual_bytes).close()
-        lease.keep(self._settings.convert_seconds)
+        if not self._store.clone_to_scratch(build.image, scratch):
+            copied = self._fill_scratch(build, scratch)
+        virtual_bytes = self._examine(build, scratch)
+        _require_fit(build, virtual_bytes)
+        if copied is None:
+            copied = self._verify(build, scratch)
+        self._reserve(build, virtual_bytes)
+        self._store.create(build.name, virtual_bytes).close()
+        LOG.debug(
+            'base=%s is converted, a disk of %d bytes',
+            build.name,
+            virtual_bytes,
+        )
+        limits = self._settings.conversion
+        build.watch.keep(
+            limits.of_info().seconds + limits.of_disk(virtual_bytes).seconds
+        )
         self._converter.convert(
-            image,
+            build.image,
             self._store.block_device(scratch),
-            self._store.block_device(name),
+            self._store.block_device(build.name),
+            build.watch.cancellation,
         )
+        build.watch.progress()
         self._store.discard(scratch)
-        return filled
+        return copied
 
-    def _examine(self, image: ImageInfo, scratch: str) -> int:
-        """Bytes of the disk in the image, which is safe to be converted."""
-        with self._store.read(scratch) as content:
-            header_check.require_safe(image, content)
-            told = header_check.disk_bytes(image, content)
-        if told is not None:
-            return told
-        return self._converter.virtual_size(
-            image, self._store.block_device(scratch)
+    def _fill_scratch(self, build: _Build, scratch: str) -> CopyResult:
+        """What was done to copy the image's own bytes there."""
+        size_bytes = build.image.size_bytes
+        self._reserve(build, size_bytes)
+
+        def inspect(head: bytes) -> bool:
+            found = header_size.disk_bytes(build.image.disk_format, head)
+            if found is not None:
+                _require_fit(build, found)
+            return found is not None
+
+        def create() -> VolumeWriter:
+            writer = self._store.create(scratch, size_bytes)
+            return header_size.HeadInspector(writer, inspect)
+
+        LOG.debug('base=%s: its image is copied', build.name)
+        return self._image_copier.copy(
+            build.image,
+            build.request,
+            NewDestination(
+                size_bytes, create, lambda: self._store.discard(scratch)
+            ),
         )
 
-    def _verify(
-        self, image: ImageInfo, request: CopyRequest, lease: Lease
-    ) -> CopyResult:
-        """What is read where it lies, where it has to be verified."""
-        if request.verifier is None and not self._settings.require_hash:
+    def _examine(self, build: _Build, scratch: str) -> int:
+        """Bytes of the disk in the image, which is safe to be converted."""
+        build.watch.keep(2 * self._settings.conversion.of_info().seconds)
+        with self._store.read(scratch) as content:
+            header_check.require_safe(build.image, content)
+            found = header_check.disk_bytes(build.image, content)
+        if found is not None:
+            return found
+        return self._converter.virtual_size(
+            build.image,
+            self._store.block_device(scratch),
+            build.watch.cancellation,
+        )
+
+    def _verify(self, build: _Build, scratch: str) -> CopyResult:
+        """What is converted where it lies, verified where that is asked."""
+        require_hash = self._settings.require_hash
+        if build.request.verifier is None and not require_hash:
             return IN_PLACE
-        nothing = NullDestination(image.size_bytes, is_zero=True)
-        return self._fill(image, request, nothing, lease)
+        LOG.debug('base=%s: its image is verified', build.name)
+        build.watch.progress()
+        with self._store.read(scratch) as content:
+            return scratch_check.verify(
+                build.image, content, build.request, require_hash
+            )
+
+    def _reserve(self, build: _Build, most_bytes: int) -> None:
+        """See that there is room, and tell the other builders."""
+        record = self._store.build_record(build.name) or BuildRecord()
+        self._store.set_build_record(
+            build.name,
+            dataclasses.replace(
+                record,
+                image_id=build.image.image_id,
+                reserved_bytes=most_bytes,
+                written=time.time(),
+            ),
+        )
+        need = room.Need(build.name, build.image, most_bytes)
+        room.require(self._store, self._settings.limits, need)
 
     def _new(self, name: str, size_bytes: int) -> Destination:
         return NewDestination(
@@ -168,69 +240,82 @@ class BaseBuilder:
             lambda: self._store.discard(name),
         )
 
-    def _clear(self, name: str) -> None:
-        """Removes what a builder has left that died."""
-        self._store.discard(base_names.scratch_name(name))
-        self._store.discard(name)
+    def _clear(self, build: _Build) -> None:
+        """Remove what another builder has left."""
+        self._discard(build, base_names.scratch_name(build.name))
+        self._discard(build, build.name)
+
+    def _discard(self, build: _Build, name: str) -> None:
+        """Wait, within limits, for another builder to let go of it."""
+        deadline = time.monotonic() + BUSY_SECONDS
+        while True:
+            build.watch.keep(DISCARD_SECONDS)
+            try:
+                self._store.discard(name)
+                return
+            except errors.StorageBusy as exc:
+                if time.monotonic() >= deadline:
+                    raise
+                LOG.info('base=%s waits: %s', build.name, exc)
+            time.sleep(BUSY_PAUSE_SECONDS)
 
     @contextlib.contextmanager
-    def _undone_on_failure(self, name: str, lease: Lease) -> Iterator[None]:
+    def _undone_on_failure(self, build: _Build) -> Iterator[None]:
         try:
             yield
         except BaseException:  # also when the green thread is killed
             try:
                 # What is there may be of the next builder already.
-                lease.check()
-                lease.keep(float('inf'))
-                self._clear(name)
+                build.watch.check()
+                self._clear(build)
             except errors.CowError as exc:
-                # The first error is the one to report. The note on this
+                # The first error is the one to report. The record of this
                 # build stays, and a sweep looks after it.
                 LOG.warning('An unfinished base is left for now: %s', exc)
             raise
 
 
-class NullDestination(Destination):
-    """For bytes that are only to be verified."""
+def _watched(request: CopyRequest, watch: LeaseWatch) -> CopyRequest:
+    """The same request; its reports keep the lease, whose loss ends it."""
 
-    def create(self) -> VolumeWriter:
-        return NullWriter()
+    def report(progress: copying.Progress) -> None:
+        watch.copied(progress)
+        if request.report is not None:
+            request.report(progress)
 
-    def reset(self) -> VolumeWriter:
-        return NullWriter()
-
-
-class NullWriter(VolumeWriter):
-    """Takes bytes that are only to be verified."""
-
-    @property
-    def block_bytes(self) -> int:
-        return 4 * 2**20
-
-    def start_write(self, offset: int, data: bytes, done: Done) -> None:
-        done(None)
-
-    def start_zero(self, offset: int, length: int, done: Done) -> None:
-        done(None)
-
-    def flush(self) -> None:
-        pass
-
-    def close(self) -> None:
-        pass
+    return dataclasses.replace(
+        request, report=report, cancellation=watch.cancellation
+    )
 
 
-def _info(image: ImageInfo, filled: CopyResult, started: float) -> BaseInfo:
+def _also_ended_by(
+    cancellation: copying.Cancellation | None, watch: LeaseWatch
+) -> contextlib.AbstractContextManager[None]:
+    """What ends the request ends the build."""
+    if cancellation is None:
+        return contextlib.nullcontext()
+    return cancellation.stopping(watch.cancellation.cancel)
+
+
+def _require_fit(build: _Build, virtual_bytes: int) -> None:
+    if virtual_bytes > build.volume_bytes:
+        raise errors.ImageTooBig(
+            build.image.image_id, virtual_bytes, build.volume_bytes
+        )
+
+
+def _info(image: ImageInfo, copied: CopyResult, started: float) -> BaseInfo:
     return BaseInfo(
         image_id=image.image_id,
         disk_format=image.disk_format,
         hash_algo=image.hash_algo,
         hash_value=image.hash_value,
-        source=filled.source,
-        verification=filled.verification,
-        signature_verified=filled.signature_verified,
+        source=copied.source,
+        verification=copied.verification,
+        signature_verified=copied.signature_verified,
         stored_bytes=0,  # the store knows
         seconds=time.monotonic() - started,
         created=time.time(),
         version=metadata.version('cinder-cow'),
+        owner=image.owner,
     )

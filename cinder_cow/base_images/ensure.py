@@ -7,18 +7,21 @@ hosts, look every now and then whether the base is there or the lease is free:
 its holder has failed then, or died, and one of them goes on.
 """
 
-from collections.abc import Iterator
+from collections.abc import Callable
 import contextlib
-from dataclasses import dataclass
+import dataclasses
+from dataclasses import dataclass, field
+import random
+import socket
 import time
 
 from oslo_concurrency import lockutils
 from oslo_log import log as logging
-import tenacity
 
-from cinder_cow import errors
+from cinder_cow import copying, errors
 from cinder_cow.backends import base_names
-from cinder_cow.backends.base_store import BaseStore, BuildRecord
+from cinder_cow.backends.base_store import BaseStore, BuildRecord, Lease
+from cinder_cow.base_images import build_failures
 from cinder_cow.base_images.builder import BaseBuilder
 from cinder_cow.model import Base, ImageInfo, Verification
 from cinder_cow.planning import plan
@@ -26,12 +29,11 @@ from cinder_cow.transfer.copier import CopyRequest
 
 LOG = logging.getLogger(__name__)
 
-#: A build and one more try: whoever waited for both is told why they failed.
-MOST_FAILURES = 2
-#: Of these another try makes nothing better.
-FINAL = (errors.ImageUnacceptable,)
 #: Seconds between two looks: not all hosts at the same time.
-LOOKS = tenacity.wait_random(0.1, 0.4)
+PAUSE_SECONDS = (0.1, 0.4)
+#: A volume whose build lost its lease waits for the next builder. More often
+#: than that something is wrong with this host.
+MOST_LOSSES = 3
 
 
 @dataclass(frozen=True, slots=True)
@@ -43,10 +45,12 @@ class BaseSettings:
     auto_bytes: int = 20 * 2**30
     #: Whether images of other formats may be converted on this host.
     may_convert: bool = True
-    #: Whether to use only what was held against a hash.
+    #: Whether to use only what was verified by a hash.
     require_hash: bool = False
-    #: Whether images of equal hash share a base.
-    shared: bool = True
+    #: Whether only locations are trusted that Glance itself wrote.
+    strict_locations: bool = True
+    #: This host, as the others know it.
+    host: str = field(default_factory=socket.gethostname)
 
 
 @dataclass(frozen=True, slots=True)
@@ -57,8 +61,47 @@ class Ensured:
     built: bool
 
 
+@dataclass(slots=True)
+class _Ensuring:
+    """One call of :meth:`BaseImages.ensure`."""
+
+    name: str
+    image: ImageInfo
+    request: CopyRequest
+    volume_bytes: int
+    #: The failures before this call do not count for it.
+    before: BuildRecord
+    losses: int = 0
+    is_waiting: bool = False
+
+
+class _FoundMeanwhile(Exception):
+    """The base is there: no slot is needed any more."""
+
+
+class _WaitForSlot(copying.Cancellation):
+    """Ends a wait for a slot when the base is there."""
+
+    def __init__(
+        self,
+        is_found: Callable[[], bool],
+        cancellation: copying.Cancellation | None,
+    ) -> None:
+        """:param cancellation: of the request, which ends it too."""
+        super().__init__()
+        self._is_found = is_found
+        self._of_request = cancellation
+
+    def check(self) -> None:
+        """Called by who waits, every now and then."""
+        if self._of_request is not None:
+            self._of_request.check()
+        if self._is_found():
+            raise _FoundMeanwhile
+
+
 class BaseImages:
-    """Of one backend. Used by several threads."""
+    """Thread-safe; one instance per backend."""
 
     def __init__(
         self,
@@ -75,7 +118,7 @@ class BaseImages:
 
     def name(self, image: ImageInfo) -> str:
         """What the image's base is called, whether there is one or not."""
-        return base_names.base_name(image, self.settings.shared)
+        return base_names.base_name(image, self.settings.strict_locations)
 
     def find(self, image: ImageInfo) -> Base | None:
         """The image's base, if there is one that may be used.
@@ -91,56 +134,114 @@ class BaseImages:
         """The image's base, in the end.
 
         :param volume_bytes: what it has to fit into, if it is built here.
-        :raises BuildFailed: when it was tried elsewhere meanwhile, in vain.
+        :raises BuildFailed: when it was tried elsewhere meanwhile, and the
+            image is at fault, or the tries were too many.
+        :raises ImageTooBig: when it does not fit.
         :raises CowError: what its building here failed with.
         """
-        failures = _failures(self.store.build_record(self.name(image)))
-
-        def look() -> Ensured | None:
-            return self._look(image, request, volume_bytes, failures)
-
-        looks = tenacity.Retrying(
-            retry=tenacity.retry_if_result(lambda found: found is None),
-            wait=LOOKS,
-            before_sleep=_TellOnce(image),
-        )
-        # One of each process looks; the others wait for it without a look.
-        with lockutils.lock(f'cinder-cow {self.name(image)}'):
-            ensured = looks(look)
-        assert ensured is not None
-        return ensured
-
-    def _look(
-        self,
-        image: ImageInfo,
-        request: CopyRequest,
-        volume_bytes: int,
-        failures: int,
-    ) -> Ensured | None:
-        """None: another is building it.
-
-        :param failures: those that were before this was asked for.
-        """
-        base = self.find(image)
-        if base is not None:
-            return Ensured(base, built=False)
         name = self.name(image)
-        lease = self.store.lease(name)
+        before = self.store.build_record(name) or BuildRecord()
+        build_failures.require_fit(image, before, volume_bytes)
+        ensuring = _Ensuring(name, image, request, volume_bytes, before)
+        # One of each process looks; the others wait for it without a look.
+        with lockutils.lock(f'cinder-cow {name}'):
+            while True:
+                base = self.find(image)
+                if base is not None:
+                    return Ensured(base, built=False)
+                base = self._build_if_free(ensuring)
+                if base is not None:
+                    return Ensured(base, built=True)
+                self._pause(ensuring)
+
+    def _build_if_free(self, ensuring: _Ensuring) -> Base | None:
+        """None: it is there by now, or another is building it.
+
+        The lease is held by who copies, not by who waits for a slot: another
+        host may have one free.
+        """
+        lease = self.store.lease(ensuring.name)
         if lease is None:
             return None
-        with lease:
-            base = self.find(image)
-            if base is not None:
-                return Ensured(base, built=False)
-            note = self.store.build_record(name)
-            _raise_if_hopeless(image, note, failures)
-            if self.store.find(name) is not None:
-                self.store.retire(name)  # it does not suffice
-            with self._noted(name, _failures(note)):
-                base = self._base_builder.build(
-                    name, image, request, volume_bytes, lease
-                )
-        return Ensured(base, built=True)
+        lease.release()
+        try:
+            with self._slot(ensuring):
+                lease = self.store.lease(ensuring.name)
+                if lease is None:
+                    return None
+                with lease:
+                    if self.find(ensuring.image) is not None:
+                        return None
+                    return self._build(ensuring, lease)
+        except _FoundMeanwhile:
+            return None
+
+    def _slot(
+        self, ensuring: _Ensuring
+    ) -> contextlib.AbstractContextManager[None]:
+        """The right to copy.
+
+        :raises _FoundMeanwhile: when another host was quicker.
+        """
+        waiting = _WaitForSlot(
+            lambda: self.find(ensuring.image) is not None,
+            ensuring.request.cancellation,
+        )
+        request = dataclasses.replace(ensuring.request, cancellation=waiting)
+        return self._base_builder.slot(request)
+
+    def _build(self, ensuring: _Ensuring, lease: Lease) -> Base | None:
+        """None: the lease was lost, and another builds it."""
+        name, image = ensuring.name, ensuring.image
+        record = self.store.build_record(name) or BuildRecord()
+        build_failures.require_hope(
+            image, record, ensuring.before, self.settings.host
+        )
+        build_failures.require_fit(image, record, ensuring.volume_bytes)
+        if self.store.find(name) is not None:
+            lease.check()
+            self.store.retire(name)  # it does not suffice
+        # It stands before anything is made, so that a sweep finds what a
+        # builder has left that died.
+        self.store.set_build_record(
+            name, build_failures.started(image, record)
+        )
+        LOG.debug('base=%s image=%s is built here', name, image.image_id)
+        try:
+            base = self._base_builder.build(
+                name, image, ensuring.request, ensuring.volume_bytes, lease
+            )
+        except errors.LeaseLost as exc:  # the record is the next builder's
+            ensuring.losses += 1
+            if ensuring.losses >= MOST_LOSSES:
+                raise
+            LOG.warning('%s The volume waits for the next builder.', exc)
+            return None
+        except errors.CowError as exc:
+            failed = build_failures.failed(
+                image, record, exc, self.settings.host
+            )
+            self._set_record(name, failed)
+            raise
+        self._set_record(name, None)
+        return base
+
+    def _set_record(self, name: str, record: BuildRecord | None) -> None:
+        """What happened is known: a failure here would hide it."""
+        try:
+            self.store.set_build_record(name, record)
+        except errors.StorageError as exc:
+            LOG.warning('The build record is left to a sweep: %s', exc)
+
+    def _pause(self, ensuring: _Ensuring) -> None:
+        if not ensuring.is_waiting:
+            LOG.info(
+                'image=%s waits for its base %s',
+                ensuring.image.image_id,
+                ensuring.name,
+            )
+        ensuring.is_waiting = True
+        time.sleep(random.uniform(*PAUSE_SECONDS))
 
     def _suffices(self, base: Base) -> bool:
         """It may have been built before a hash was required."""
@@ -148,59 +249,3 @@ class BaseImages:
             not self.settings.require_hash
             or base.info.verification is not Verification.ABSENT
         )
-
-    @contextlib.contextmanager
-    def _noted(self, name: str, failures: int) -> Iterator[None]:
-        """The note tells all others of the build, and why it failed.
-
-        It stands before anything is made, so that a sweep finds what a
-        builder has left that died.
-        """
-        self.store.set_build_record(
-            name, BuildRecord(failures, written=time.time())
-        )
-        try:
-            yield
-        except errors.ImageTooBig:  # for this volume, not for the others
-            self.store.set_build_record(name, None)
-            raise
-        except errors.CowError as exc:
-            self.store.set_build_record(name, _note(exc, failures + 1))
-            raise
-        self.store.set_build_record(name, None)
-
-
-class _TellOnce:
-    """Says in the log that a volume waits, once."""
-
-    def __init__(self, image: ImageInfo) -> None:
-        self._image = image
-        self._told = False
-
-    def __call__(self, _state: tenacity.RetryCallState) -> None:
-        if not self._told:
-            LOG.info('image=%s waits for its base', self._image.image_id)
-        self._told = True
-
-
-def _failures(note: BuildRecord | None) -> int:
-    return note.failures if note is not None else 0
-
-
-def _note(exc: errors.CowError, failures: int) -> BuildRecord:
-    kind, cause = type(exc).__name__, str(exc)
-    if isinstance(exc, errors.ImageUnacceptable):
-        cause = exc.reason
-    return BuildRecord(
-        failures, kind, cause, isinstance(exc, FINAL), time.time()
-    )
-
-
-def _raise_if_hopeless(
-    image: ImageInfo, note: BuildRecord | None, before: int
-) -> None:
-    if note is None:
-        return
-    new = note.failures - before
-    if new >= MOST_FAILURES or (new > 0 and note.final):
-        raise errors.BuildFailed(image.image_id, note.kind, note.cause)

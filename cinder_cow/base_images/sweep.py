@@ -1,13 +1,13 @@
 # SPDX-License-Identifier: Apache-2.0
-"""Keeps the bases within their limits, by one sweeper in the cluster.
+"""Keeps the bases within their limits, by one sweep at a time in the cluster.
 
 A base goes in two steps: it is retired, so that nobody finds it any more, and
-then removed if it has no children. A clone that is made between the look and
-the retiring keeps the bytes until it is deleted itself, so none loses its
-parent. Everything is done under the base's own lease: no builder is disturbed.
+then removed if it has no children. Everything is done under the base's own
+lease: no builder is disturbed. The sweep's own lease expires when the sweep
+makes no progress: another host goes on then.
 """
 
-from collections.abc import Callable, Iterable, Iterator
+from collections.abc import Callable, Iterable, Iterator, Set
 import contextlib
 from dataclasses import dataclass
 import time
@@ -20,24 +20,26 @@ from cinder_cow.backends.base_store import (
     BaseStore,
     BuildRecord,
     Lease,
+    Room,
     StoredBase,
 )
+from cinder_cow.base_images import eviction
 from cinder_cow.base_images.eviction import (
-    Candidate,
     EvictionLimits,
-    EvictionOrder,
     EvictionReason,
-    images_of,
+    Outcome,
+    Totals,
 )
+from cinder_cow.base_images.sweep_lease import SweepLease
 
 LOG = logging.getLogger(__name__)
 
-#: Of the lease that a sweeper holds.
+#: Of the lease that a sweep holds.
 SWEEP = 'sweep'
-#: A removal takes as long as it takes. Leases expire when this process dies.
-WHILE_ALIVE = float('inf')
+#: To clean up after one build: the removal of a large image takes minutes.
+CLEAN_UP_SECONDS = 1800
 #: How long others can read why a build failed.
-NOTE_SECONDS = 3600
+RECORD_SECONDS = 3600
 
 
 @dataclass(frozen=True, slots=True)
@@ -69,7 +71,8 @@ class SweepResult:
     #: What the evicted took, before replication; 0 where their removal
     #: failed: it is tried again by the next sweep.
     freed_bytes: int = 0
-    #: Names of the bases whose builder died, and left what was removed.
+    #: Names of the bases whose build was abandoned; what was left of it was
+    #: removed.
     abandoned_builds: tuple[str, ...] = ()
     #: What was retired before and had lost its last child, by its name then.
     purged: tuple[str, ...] = ()
@@ -90,13 +93,14 @@ def sweep(
 
     :param deleted_images: which of these images Glance has no more. When it
         fails, none is taken for deleted.
-    :param dry_run: change nothing; leases are taken and given up.
-    :raises StorageError: when the store cannot even say what it keeps.
+    :param dry_run: change nothing; leases are taken and released.
+    :raises StorageError: when the store cannot even say what it holds.
     """
-    with _leased(store, SWEEP) as lease:
-        if lease is None:
-            return None
-        sweeping = _Sweeping(store, now, dry_run)
+    lease = store.lease(SWEEP)
+    if lease is None:
+        return None
+    with lease, SweepLease(lease) as sweep_lease:
+        sweeping = _Sweeping(store, sweep_lease, now, dry_run)
         sweeping.free_retired()
         sweeping.clean_up_abandoned_builds()
         sweeping.evict(limits, deleted_images)
@@ -114,7 +118,11 @@ class _Sweeping:
     """One sweep while it goes on."""
 
     def __init__(
-        self, store: BaseStore, now: Callable[[], float], dry_run: bool
+        self,
+        store: BaseStore,
+        lease: SweepLease,
+        now: Callable[[], float],
+        dry_run: bool,
     ) -> None:
         self.evicted: list[EvictedBase] = []
         self.retired: list[EvictedBase] = []
@@ -123,28 +131,37 @@ class _Sweeping:
         self.purged: list[str] = []
         self.failures: list[str] = []
         self._store = store
+        self._lease = lease
         self._now = now
         self._dry_run = dry_run
         self._prefix = 'dry run: ' if dry_run else ''
 
     def free_retired(self) -> None:
         """Remove what has lost its last child since it was retired."""
+        if self._dry_run:
+            return
         with self._continue_on_error('remove retired bases'):
-            if not self._dry_run:
-                self.purged += self._store.purge()
+            self.purged += self._store.purge()
 
     def clean_up_abandoned_builds(self) -> None:
-        """Remove what dead builders left, and notes that nobody needs."""
-        names: list[str] = []
-        with self._continue_on_error('look for builds that died'):
-            names += sorted(self._store.build_records())
-        for name in names:
+        """Remove what dead builders left, and records that nobody needs.
+
+        What bears our names is found in the pool itself, whatever the
+        records say.
+        """
+        left: set[str] = set()
+        recorded: set[str] = set()
+        with self._continue_on_error('look for unfinished bases'):
+            left = {base_names.base_of(each) for each in self._abandoned()}
+        with self._continue_on_error('look for records of builds'):
+            recorded = set(self._store.build_records())
+        for name in sorted(left | recorded):
             with (
-                self._continue_on_error(f'look after the build of {name}'),
+                self._continue_on_error(f'clean up the build of {name}'),
                 _leased(self._store, name) as lease,
             ):
                 if lease is not None:  # else it is being built
-                    self._clean_up_abandoned_build(name, lease)
+                    self._clean_up(name, lease, name in left)
 
     def evict(
         self,
@@ -152,51 +169,62 @@ class _Sweeping:
         deleted_images: Callable[[Iterable[str]], set[str]],
     ) -> None:
         """Let the bases go that have to, and can."""
-        kept = self._store.stored_bases()
-        deleted = self._deleted(kept, deleted_images)
+        stored = self._store.stored_bases()
+        deleted = self._deleted(stored, deleted_images)
+        room = self._room(limits)
+        totals = Totals(stored)
         now = self._now()
-        chooser = EvictionOrder(kept, limits, now, deleted)
-        for candidate in chooser:
-            with self._continue_on_error(
-                f'evict the base {candidate.kept.name}'
-            ):
-                if self._let_go(candidate, now):
-                    chooser.gone(candidate)
-        if self.evicted and not self._dry_run:
-            with self._continue_on_error('remove the evicted bases'):
-                self._store.purge()
-                self.freed_bytes = _bytes(self.evicted)
-        elif self._dry_run:
-            self.freed_bytes = _bytes(self.evicted)
+        for base in eviction.in_order(stored, deleted):
+            reason = (
+                EvictionReason.IMAGE_DELETED
+                if eviction.is_orphan(base, deleted)
+                else eviction.idle_for_too_long(base, limits, now)
+                or eviction.over_limits(base, limits, room, totals)
+            )
+            with self._continue_on_error(f'evict the base {base.name}'):
+                if reason and self._evict(base, reason, now):
+                    totals.remove(base)
+                else:
+                    self._forget(base, deleted)
+        self._free_evicted()
 
-    def _clean_up_abandoned_build(self, name: str, lease: Lease) -> None:
-        note = self._store.build_record(name)
-        if note is None:  # it was finished meanwhile
+    def _abandoned(self) -> list[str]:
+        """Also what is being built at this moment."""
+        return self._store.abandoned()
+
+    def _clean_up(self, name: str, lease: Lease, has_left: bool) -> None:
+        record = self._store.build_record(name)
+        if record is None and not has_left:  # it was finished meanwhile
             return
         if not self._dry_run:
             if self._store.find(name) is None:
                 lease.check()
                 self._store.discard(name)
             self._store.discard(base_names.scratch_name(name))
-            if not note.failures or self._is_old(note):
+            # Only now: else nobody would look for what could not be removed.
+            if record is not None and self._is_done_with(record):
                 self._store.set_build_record(name, None)
-        if not note.failures:
+        if has_left or (record is not None and not record.kind):
             LOG.info(
-                '%sremoved what a builder left that died: base=%s',
+                '%sremoved what an abandoned build left: base=%s',
                 self._prefix,
                 name,
             )
             self.abandoned_builds.append(name)
 
-    def _is_old(self, note: BuildRecord) -> bool:
-        return self._now() - note.written > NOTE_SECONDS
+    def _is_done_with(self, record: BuildRecord) -> bool:
+        """Whether its builder died, or nobody asks any more why it failed."""
+        age = self._now() - record.written
+        return not record.kind or age > RECORD_SECONDS
 
     def _deleted(
         self,
-        kept: Iterable[StoredBase],
+        stored: Iterable[StoredBase],
         deleted_images: Callable[[Iterable[str]], set[str]],
     ) -> set[str]:
-        image_ids = {each for base in kept for each in images_of(base)}
+        image_ids = {
+            each for base in stored for each in eviction.images_of(base)
+        }
         if not image_ids:
             return set()
         try:
@@ -205,33 +233,51 @@ class _Sweeping:
             self._fail(f'Could not ask for deleted images: {exc}')
             return set()
 
-    def _let_go(self, candidate: Candidate, now: float) -> bool:
+    def _room(self, limits: EvictionLimits) -> Room | None:
+        """None: a share of the pool is no limit in this sweep."""
+        with self._continue_on_error('ask for the room in the pool'):
+            return self._store.room()
+        return None
+
+    def _evict(
+        self, base: StoredBase, reason: EvictionReason, now: float
+    ) -> bool:
         """Whether it went, or would go."""
-        name = candidate.kept.name
-        with _leased(self._store, name) as lease:
-            if lease is None:
-                return False
-            has_children = self._store.has_children(name)
-            if (
-                has_children
-                and candidate.reason is not EvictionReason.IMAGE_DELETED
-            ):
-                return False
-            if not self._dry_run:
-                lease.check()
-                self._store.retire(name)
-        gone = _gone(candidate, now)
-        LOG.info(
-            '%s%s %s',
-            self._prefix,
-            'retired' if has_children else 'evicted',
-            gone,
+        outcome = eviction.evict(
+            self._store,
+            base.name,
+            even_with_children=reason is EvictionReason.IMAGE_DELETED,
+            dry_run=self._dry_run,
         )
-        (self.retired if has_children else self.evicted).append(gone)
+        if outcome not in (Outcome.EVICTED, Outcome.RETIRED):
+            return False
+        gone = _evicted_base(base, reason, now)
+        LOG.info('%s%s %s', self._prefix, outcome.value, gone)
+        if outcome is Outcome.RETIRED:
+            self.retired.append(gone)
+        else:
+            self.evicted.append(gone)
         return True
+
+    def _forget(self, base: StoredBase, deleted: Set[str]) -> None:
+        """A base that others still use keeps no ids of deleted images."""
+        gone = eviction.images_of(base) & deleted
+        if gone and not gone >= base.image_ids and not self._dry_run:
+            self._store.forget_images(base.name, sorted(gone))
+
+    def _free_evicted(self) -> None:
+        freed = sum(each.stored_bytes for each in self.evicted)
+        if self._dry_run:
+            self.freed_bytes = freed
+        elif self.evicted:
+            with self._continue_on_error('remove the evicted bases'):
+                self._store.purge()
+                self.freed_bytes = freed
 
     @contextlib.contextmanager
     def _continue_on_error(self, action: str) -> Iterator[None]:
+        """One step. The sweep ends when another host has taken over."""
+        self._lease.begin(action)
         try:
             yield
         except errors.CowError as exc:
@@ -244,26 +290,23 @@ class _Sweeping:
 
 @contextlib.contextmanager
 def _leased(store: BaseStore, name: str) -> Iterator[Lease | None]:
-    """The lease, for as long as this process lives; None: another has it."""
+    """The lease on a build; None: another has it."""
     lease = store.lease(name)
     if lease is None:
         yield None
         return
     with lease:
-        lease.keep(WHILE_ALIVE)
+        lease.keep(CLEAN_UP_SECONDS)
         yield lease
 
 
-def _gone(candidate: Candidate, now: float) -> EvictedBase:
-    kept = candidate.kept
+def _evicted_base(
+    base: StoredBase, reason: EvictionReason, now: float
+) -> EvictedBase:
     return EvictedBase(
-        kept.name,
-        tuple(sorted(images_of(kept))),
-        candidate.reason,
-        kept.info.stored_bytes,
-        max(0.0, now - kept.last_used),
+        base.name,
+        tuple(sorted(eviction.images_of(base))),
+        reason,
+        base.info.stored_bytes,
+        max(0.0, now - base.last_used),
     )
-
-
-def _bytes(gone: Iterable[EvictedBase]) -> int:
-    return sum(each.stored_bytes for each in gone)

@@ -80,7 +80,7 @@ class CopyOnWriteImages:
             self.cow_parts()
         except errors.CowError as exc:
             raise exception.VolumeBackendAPIException(data=str(exc)) from exc
-        selftest.start(self.cow_parts)
+        selftest.start(self.cow_parts, wiring.confinement(self.configuration))
         periodic_sweep.start(
             self.configuration.cow_base_sweep_seconds,
             wiring.eviction_limits(self.configuration),

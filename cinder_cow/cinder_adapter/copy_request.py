@@ -21,6 +21,8 @@ def copy_request(
 
     return copier.CopyRequest(
         glance=lambda: glance_client(context, image_service),
+        project=volume.project_id or '',
+        volume_id=volume.id,
         verifier=verifier,
         report=lambda progress: records.progress(volume, image_id, progress),
         begun=lambda: records.downloading(volume),

@@ -56,6 +56,11 @@ TRANSLATIONS = (
         None,
     ),
     (
+        errors.CopyTimedOut,
+        lambda exc: exception.ImageCopyFailure(reason=str(exc)),
+        None,
+    ),
+    (
         errors.CowError,
         lambda exc: exception.VolumeBackendAPIException(data=str(exc)),
         None,

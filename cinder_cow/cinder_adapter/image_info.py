@@ -32,6 +32,7 @@ def image_info(
         hash_algo=image_meta.get('os_hash_algo'),
         hash_value=image_meta.get('os_hash_value'),
         checksum=image_meta.get('checksum'),
+        owner=image_meta.get('owner'),
     )
 
 

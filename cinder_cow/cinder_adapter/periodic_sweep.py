@@ -8,7 +8,10 @@ from oslo_log import log as logging
 from cinder_cow import errors
 from cinder_cow.base_images.sweep import sweep
 from cinder_cow.cinder_adapter import background
-from cinder_cow.cinder_adapter.deleted_images import DeletedImages
+from cinder_cow.cinder_adapter.deleted_images import (
+    CONFIRM_SECONDS,
+    DeletedImages,
+)
 
 LOG = logging.getLogger(__name__)
 
@@ -18,11 +21,13 @@ def start(interval_seconds, limits, backend):
 
     :param backend: asked for each time: Cinder may have failed over.
     """
+    # The next sweep may confirm what this one finds missing.
+    deleted_images = DeletedImages(min(interval_seconds, CONFIRM_SECONDS))
     if interval_seconds:
         background.every(
             interval_seconds,
             'look after the base images',
-            functools.partial(_once, limits, backend, DeletedImages()),
+            functools.partial(_once, limits, backend, deleted_images),
         )
 
 

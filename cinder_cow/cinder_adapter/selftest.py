@@ -19,20 +19,23 @@ LOG = logging.getLogger(__name__)
 DELAY_SECONDS = 1
 
 
-def start(parts):
+def start(parts, confinement):
     """Have it done soon.
 
     :param parts: answers the parts of the backend.
+    :param confinement: how qemu-img is shut in.
     """
     background.once(
-        'run the self-test', functools.partial(_run, parts), DELAY_SECONDS
+        'run the self-test',
+        functools.partial(_run, parts, confinement),
+        DELAY_SECONDS,
     )
 
 
-def _run(parts):
+def _run(parts, confinement):
     answer, examples = glance_selftest.glance_check()
     records.check_result(answer)
-    for answer in conversion.checks():
+    for answer in conversion.checks(confinement):
         records.check_result(answer)
     try:
         for answer in parts().backend.selftest(examples):

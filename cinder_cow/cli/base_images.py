@@ -10,8 +10,8 @@ from cliff import command, lister, show
 
 from cinder_cow import backends, errors, wiring
 from cinder_cow.backends.base_store import BaseStore, StoredBase
-from cinder_cow.base_images import sweep
-from cinder_cow.base_images.eviction import images_of
+from cinder_cow.base_images import eviction, sweep
+from cinder_cow.base_images.eviction import Outcome
 from cinder_cow.cli import configuration
 from cinder_cow.cli.columns import Bytes, Seconds, Words, moment
 from cinder_cow.cli.configuration import Section
@@ -63,12 +63,12 @@ class List(_OfBackend, lister.Lister):
         self, args: argparse.Namespace
     ) -> tuple[tuple[str, ...], Iterable[tuple[Any, ...]]]:
         store = store_of(self.section(args))
-        kept = sorted(store.stored_bases(), key=lambda each: each.last_used)
-        return COLUMNS, [_row(store, each) for each in kept]
+        bases = sorted(store.stored_bases(), key=lambda each: each.last_used)
+        return COLUMNS, [_row(store, each) for each in bases]
 
 
 class Show(_OfBackend, show.ShowOne):
-    """Show how one base image came to be, and who uses it."""
+    """Show how one base image was made, and who uses it."""
 
     def get_parser(self, prog_name: str) -> argparse.ArgumentParser:
         parser = super().get_parser(prog_name)
@@ -79,19 +79,20 @@ class Show(_OfBackend, show.ShowOne):
         self, args: argparse.Namespace
     ) -> tuple[tuple[str, ...], tuple[Any, ...]]:
         store = store_of(self.section(args))
-        kept = _found(store, args.name)
-        info = kept.info
+        base = _found(store, args.name)
+        info = base.info
         more = {
             'Made of image': info.image_id,
             'Hash': f'{info.hash_algo}:{info.hash_value}'
             if info.hash_value
             else '',
+            'Owner': info.owner or '',
             'Source': info.source,
             'Signature verified': info.signature_verified,
             'Seconds': round(info.seconds, 3),
             'Version': info.version,
         }
-        return (*COLUMNS, *more), (*_row(store, kept), *more.values())
+        return (*COLUMNS, *more), (*_row(store, base), *more.values())
 
 
 class Evict(_OfBackend):
@@ -122,7 +123,7 @@ class Evict(_OfBackend):
 
 
 class Sweep(_OfBackend, lister.Lister):
-    """Remove base images beyond the limits, and what dead builders left."""
+    """Remove base images beyond the limits, and abandoned builds."""
 
     _failed = False
 
@@ -184,13 +185,13 @@ def store_of(section: Section) -> BaseStore:
 
 
 def _found(store: BaseStore, name: str) -> StoredBase:
-    for kept in store.stored_bases():
-        if kept.name == name:
-            return kept
-    note = store.build_record(name)
-    why = (
-        f' Its last build failed: {note.cause}.' if note and note.kind else ''
-    )
+    for base in store.stored_bases():
+        if base.name == name:
+            return base
+    record = store.build_record(name)
+    why = ''
+    if record is not None and record.kind:
+        why = f' Its last build failed: {record.cause.rstrip(".")}.'
     raise CommandFailed(
         f'There is no base image {name}.{why} See `cinder-cow base list`.'
     )
@@ -198,38 +199,36 @@ def _found(store: BaseStore, name: str) -> StoredBase:
 
 def _evict(store: BaseStore, name: str, retire: bool) -> str:
     """What was done."""
-    kept = _found(store, name)
-    lease = store.lease(name)
-    if lease is None:
-        raise CommandFailed(
-            f'{name} was not evicted: another process is building or sweeping'
-            f' it at this moment. Try again.'
-        )
-    with lease:
-        has_children = store.has_children(name)
-        if has_children and not retire:
+    base = _found(store, name)
+    match eviction.evict(store, name, even_with_children=retire):
+        case Outcome.LEASED:
+            raise CommandFailed(
+                f'{name} was not evicted: another process is building or'
+                f' evicting it at this moment. Try again.'
+            )
+        case Outcome.HAS_CHILDREN:
             raise CommandFailed(
                 f'{name} was not evicted: there are volumes that were cloned'
                 f' from it. With --retire no further ones are made, and it is'
                 f' removed after the last of them.'
             )
-        store.retire(name)
-    if has_children:
-        return f'{name}: retired; removed by a sweep after its last child'
-    return f'{name}: evicted, {Bytes(kept.info.stored_bytes)}'
+        case Outcome.RETIRED:
+            return f'{name}: retired; removed by a sweep after its last child'
+        case Outcome.EVICTED:
+            return f'{name}: evicted, {Bytes(base.info.stored_bytes)}'
 
 
-def _row(store: BaseStore, kept: StoredBase) -> tuple[Any, ...]:
+def _row(store: BaseStore, base: StoredBase) -> tuple[Any, ...]:
     return (
-        kept.name,
-        Words(images_of(kept)),
-        kept.info.disk_format,
-        Bytes(kept.info.stored_bytes),
-        moment(kept.info.created),
-        moment(kept.last_used),
-        Seconds(max(0, int(time.time() - kept.last_used))),
-        store.has_children(kept.name),
-        kept.info.verification.value,
+        base.name,
+        Words(eviction.images_of(base)),
+        base.info.disk_format,
+        Bytes(base.info.stored_bytes),
+        moment(base.info.created),
+        moment(base.last_used),
+        Seconds(max(0, int(time.time() - base.last_used))),
+        store.has_children(base.name),
+        base.info.verification.value,
     )
 
 
@@ -248,7 +247,7 @@ def _rows(swept: sweep.SweepResult) -> Iterator[tuple[Any, ...]]:
                 Seconds(int(each.idle_seconds)),
             )
     for reason, names in (
-        ('builder-died', swept.abandoned_builds),
+        ('abandoned-build', swept.abandoned_builds),
         ('retired-before', swept.purged),
     ):
         for name in names:

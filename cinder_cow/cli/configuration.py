@@ -98,6 +98,11 @@ def _read(paths: Sequence[str]) -> cfg.ConfigOpts:
             prog='cinder-volume',
             **(given if paths else {}),
         )
+    except cfg.ConfigFileParseError as exc:
+        # Its text shows the line, of whatever file that is.
+        raise CommandFailed(
+            f'{exc.config_file} is no file of options. See --config-file.'
+        ) from None
     except cfg.Error as exc:
         raise CommandFailed(f'{exc}. See --config-file.') from exc
     if not conf.config_file:

@@ -124,7 +124,9 @@ def run(
     """
     process = _Process()
     try:
-        with (cancellation or Cancellation()).stopping(process.cancel):
+        with (cancellation or Cancellation()).stopping(
+            lambda _error: process.cancel()
+        ):
             return _execute(command, limits, shut_in, process.started)
     except processutils.ProcessExecutionError as exc:
         # No chain of causes: their text is the image's, and raw.

@@ -38,7 +38,7 @@ def copy_extents(
 
     :raises Truncated: when a read gives less than was asked for.
     :raises Excess: when it gives more, or the destination is too small.
-    :raises Cancelled: when it was.
+    :raises Cancelled: when it was, or the error that it was cancelled with.
     """
     limit_bytes = terms.destination_bytes
     if limit_bytes is not None and source.size_bytes > limit_bytes:

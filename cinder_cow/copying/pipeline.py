@@ -24,7 +24,6 @@ from cinder_cow.copying.budget import Budget
 from cinder_cow.copying.cancellation import Cancellation
 from cinder_cow.copying.copy_state import Block, CopyState, Operation
 from cinder_cow.copying.digest import stage
-from cinder_cow.copying.errors import Cancelled
 from cinder_cow.copying.extents import Extent, divided
 from cinder_cow.copying.interfaces import Digest, Report, Sink
 from cinder_cow.copying.model import Copied, CopyTerms, Progress
@@ -77,7 +76,7 @@ class Pipeline:
         """
         copy_state = self.copy_state
         try:
-            with self._cancellation.stopping(self._cancel):
+            with self._cancellation.stopping(self.copy_state.fail):
                 for thread_pool in self.crews:
                     thread_pool.start()
                 pump()
@@ -167,9 +166,6 @@ class Pipeline:
                 copy_state.seconds,
             )
         )
-
-    def _cancel(self) -> None:
-        self.copy_state.fail(Cancelled())
 
     def _settle(self) -> None:
         """Wait until all is quiet, whatever comes.

@@ -32,10 +32,12 @@ def copy_stream(
     :param size_bytes: how much is to come; None where that is not known.
     :raises Truncated: when less comes.
     :raises Excess: when more comes, or more than the destination holds.
-    :raises Cancelled: when it was.
+    :raises Cancelled: when it was, or the error that it was cancelled with.
     """
     pipeline = Pipeline(sink, terms, size_bytes, digests, report, cancellation)
-    bounded = sized(chunks, size_bytes, terms.destination_bytes)
+    bounded = sized(
+        _checked(chunks, pipeline), size_bytes, terms.destination_bytes
+    )
     if inspect is not None:
         bounded = peeked(bounded, inspect)
 
@@ -54,7 +56,7 @@ def _works(
     """What the writer has to do, a block's reserve for each."""
     block_bytes = pipeline.terms.block_bytes
     offset = 0
-    for parts in assembled(_watched(chunks, pipeline), block_bytes):
+    for parts in assembled(chunks, block_bytes):
         length = sum(map(len, parts))
         yield functools.partial(_write, pipeline, offset, parts)
         offset += length
@@ -62,7 +64,8 @@ def _works(
         yield functools.partial(pipeline.zero, extent, block_bytes)
 
 
-def _watched(chunks: Iterable[bytes], pipeline: Pipeline) -> Iterator[bytes]:
+def _checked(chunks: Iterable[bytes], pipeline: Pipeline) -> Iterator[bytes]:
+    """The same, as long as the copy has not failed."""
     for chunk in chunks:
         pipeline.check()
         yield chunk

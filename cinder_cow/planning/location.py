@@ -2,6 +2,7 @@
 
 """An image location's URL, read: a snapshot's name or a refusal. Pure."""
 
+import re
 import urllib.parse
 
 from cinder_cow.model import Refusal, RefusalCode, SnapshotRef
@@ -32,11 +33,13 @@ def _unquote(part: str) -> str | None:
 
 
 def _not_rbd(url: str) -> Refusal:
-    # Only the scheme is shown: a URL may carry credentials (swift, http).
-    scheme = url.partition('://')[0] if '://' in url else 'none'
+    # Only the scheme is shown: a URL may carry credentials (swift, http). And
+    # only what is one: users may write locations, for a terminal too.
+    found = re.match(r'([A-Za-z][A-Za-z0-9+.-]{0,15})://', url)
+    scheme = found[1] if found else 'none'
     return Refusal(
         RefusalCode.NOT_RBD,
-        f"The image lies in a store with URL scheme '{scheme[:16]}', not rbd",
+        f"The image lies in a store with URL scheme '{scheme}', not rbd",
         'Copy it into an rbd store of this cluster: glance image-import'
         ' --import-method copy-image --stores STORE IMAGE',
     )

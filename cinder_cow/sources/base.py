@@ -21,6 +21,13 @@ class Reading(Closing):
     def __init__(self, source: str) -> None:
         self.source = source
 
+    def interrupt(self) -> None:
+        """End what waits for bytes now: the copy was cancelled.
+
+        Called in any thread, at any time before :meth:`close`. It must not
+        wait. Without it a cancelled copy ends when the next bytes come.
+        """
+
     @abc.abstractmethod
     def close(self) -> None:
         """Let go of it. Nothing is read from it any more."""

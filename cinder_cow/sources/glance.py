@@ -4,29 +4,43 @@
 from collections.abc import Iterator
 import contextlib
 from dataclasses import dataclass
+import functools
+from http import client
 from typing import Any, Self
 import urllib.parse
 
 from glanceclient import exc as glance_errors
 from keystoneauth1 import adapter
 from keystoneauth1 import exceptions as keystone_errors
+from oslo_log import log as logging
 import requests
 import urllib3
 
 from cinder_cow import errors
 from cinder_cow.model import ImageInfo, Refusal
+from cinder_cow.sources import http_body
 from cinder_cow.sources.base import GlanceAccess, ImageSource, StreamReading
+from cinder_cow.sources.http_body import Body
+
+LOG = logging.getLogger(__name__)
 
 #: An RBD object: where a chunk is one, it is written without another copy.
 CHUNK_BYTES = 4 * 2**20
 #: A broken download is taken up again so often where Glance's store can.
 RESUMES = 3
 #: What a connection ends with that breaks on the way.
-BROKEN = (urllib3.exceptions.HTTPError, OSError)
+BROKEN = (
+    urllib3.exceptions.HTTPError,
+    client.HTTPException,
+    OSError,
+    http_body.Incomplete,
+)
+#: What a request ends with. requests lets some of urllib3's own pass.
 UNREACHABLE = (
     glance_errors.ClientException,
     keystone_errors.ClientException,
     requests.exceptions.RequestException,
+    *BROKEN,
 )
 
 
@@ -72,50 +86,71 @@ class GlanceReading(StreamReading):
         self._settings = settings
         self._resources = contextlib.ExitStack()
         self._resumes = 0
+        self._body: Body | None = None
+        self._interrupted = False
 
     def chunks(self) -> Iterator[bytes]:
         position = 0
-        response = self._begin(position)
+        body = self._begin(position)[1]
         while True:
             try:
-                # Not iter_content: it copies everything once more.
-                for chunk in response.raw.stream(
-                    CHUNK_BYTES, decode_content=False
-                ):
+                for chunk in body.chunks(CHUNK_BYTES):
                     position += len(chunk)
                     yield chunk
             except urllib3.exceptions.ReadTimeoutError as exc:
                 raise self._stalled(position) from exc
             except BROKEN as exc:
-                response = self._resume(position, exc)
+                body = self._resume(position, exc)
             else:
                 # HTTP/1.0 has no other sign of a break than a short body.
                 if position >= self._image.size_bytes:
                     return
-                response = self._resume(position, 'it ended early')
+                body = self._resume(position, 'it ended early')
+
+    def interrupt(self) -> None:
+        self._interrupted = True
+        body = self._body
+        if body is not None:
+            body.interrupt()
 
     def close(self) -> None:
         self._resources.close()
 
-    def _begin(self, position: int) -> requests.Response:
+    def _begin(self, position: int) -> tuple[requests.Response, Body]:
+        """The answer to a request for all that comes from there on."""
         try:
             return self._get(position)
+        except errors.SourceError:
+            raise
         except keystone_errors.ConnectTimeout as exc:  # also while it waits
             raise self._stalled(position) from exc
+        except http_body.Interrupted as exc:
+            raise self._unreachable('it was interrupted') from exc
         except UNREACHABLE as exc:
             raise self._unreachable(exc) from exc
+        except Exception as exc:  # noqa: BLE001  Cinder's and plugins' clients
+            reason = f'{type(exc).__name__}: {exc}'
+            raise self._unreachable(reason) from exc
 
-    def _resume(self, position: int, broken: object) -> requests.Response:
+    def _resume(self, position: int, broken: object) -> Body:
         """The rest of the body, where Glance's store can begin there."""
+        if self._interrupted:
+            raise self._unreachable('it was interrupted')
+        LOG.debug(
+            'image=%s the download broke after %d bytes: %s',
+            self._image.image_id,
+            position,
+            broken,
+        )
         self._resumes += 1
         cause = broken if isinstance(broken, Exception) else None
         if position > 0 and self._resumes <= RESUMES:
-            response = self._begin(position)
+            response, body = self._begin(position)
             begins = response.headers.get('Content-Range', '')
             if response.status_code == requests.codes.partial_content and (
                 begins.startswith(f'bytes {position}-')
             ):
-                return response
+                return body
         raise errors.SourceDamaged(
             'glance',
             self._image.image_id,
@@ -124,7 +159,7 @@ class GlanceReading(StreamReading):
             f' and could not be taken up there',
         ) from cause
 
-    def _get(self, position: int) -> requests.Response:
+    def _get(self, position: int) -> tuple[requests.Response, Body]:
         http = self._glance().http_client
         # What a proxy compresses is not the image, nor has it its offsets.
         headers = {'Accept-Encoding': 'identity'}
@@ -132,7 +167,8 @@ class GlanceReading(StreamReading):
             headers['Range'] = f'bytes={position}-'
         # Not by glanceclient itself: it has no ranges, spoils the header of
         # one by quoting, and hashes what we hash in a thread of its own.
-        response: requests.Response = adapter.Adapter.request(
+        ask = functools.partial(
+            adapter.Adapter.request,
             http,
             self._path(),
             'GET',
@@ -141,10 +177,18 @@ class GlanceReading(StreamReading):
             raise_exc=position == 0,
             timeout=self._settings.stall_seconds,
         )
-        self._resources.callback(response.close)
+        response = http_body.answer(ask, lambda: self._interrupted)
+        body = self._resources.enter_context(Body(response))
+        self._body = body
+        if self._interrupted:  # meanwhile
+            body.interrupt()
         if response.status_code == requests.codes.no_content:
             raise self._unreachable('it holds no data')
-        return response
+        if position == 0 and response.status_code != requests.codes.ok:
+            raise self._unreachable(
+                f'the answer is HTTP {response.status_code} and not 200'
+            )
+        return response, body
 
     def _path(self) -> str:
         path = f'/v2/images/{self._image.image_id}/file'

@@ -15,7 +15,7 @@ import rbd
 from cinder_cow import errors, native
 from cinder_cow.backends.rbd import error_mapping, snapshots
 from cinder_cow.backends.rbd.connection import Connection, connected
-from cinder_cow.backends.rbd.pool import begun_again_when_lost, site
+from cinder_cow.backends.rbd.pool import clone_policy, retry_on_lost_connection
 from cinder_cow.backends.rbd.settings import RbdSettings
 from cinder_cow.copying.extents import Extent, merged
 from cinder_cow.model import ImageInfo, Refusal, Snapshot, SnapshotRef
@@ -58,7 +58,7 @@ class RbdSource(ImageSource):
         )
 
     @native.in_thread
-    @begun_again_when_lost
+    @retry_on_lost_connection
     def open(
         self, image: ImageInfo, glance: GlanceAccess
     ) -> ExtentReading | list[Refusal]:
@@ -86,9 +86,9 @@ def _find(
     refusals = []
     with contextlib.ExitStack() as stack:
         connection = stack.enter_context(connected(cluster))
-        place = site(cluster, connection)
+        policy = clone_policy(cluster, connection)
         for ref in refs:
-            refusal = verdict.trusted(ref, image, place)
+            refusal = verdict.trusted(ref, image, policy)
             if refusal is not None:
                 refusals.append(refusal)
                 continue
@@ -96,7 +96,7 @@ def _find(
             if isinstance(found, Snapshot):
                 opened = _open(stack, connection, ref)
                 return RbdReading(image, opened, stack.pop_all())
-            refusals.append(verdict.absent(ref, found, place))
+            refusals.append(verdict.absent(ref, found, policy))
     return refusals
 
 

@@ -1,5 +1,5 @@
 # SPDX-License-Identifier: Apache-2.0
-"""Fills a volume with an image's bytes: source, engine, checks, again.
+"""Fills a volume with an image's bytes: source, engine, checks, retries.
 
 A volume that :meth:`ImageCopier.copy` returned from holds the image, and what
 was to be verified is. After an error it holds anything.
@@ -7,12 +7,15 @@ was to be verified is. After an error it holds anything.
 
 from collections.abc import Callable, Iterator
 import contextlib
-from dataclasses import dataclass
+from dataclasses import dataclass, field
+import time
+from typing import TypeVar
 
 from oslo_log import log as logging
 
 from cinder_cow import copying, errors
 from cinder_cow.backends.writer import VolumeWriter
+from cinder_cow.closing import Closing
 from cinder_cow.model import ImageInfo, Verification
 from cinder_cow.sources.base import (
     ExtentReading,
@@ -20,11 +23,13 @@ from cinder_cow.sources.base import (
     ImageSource,
     StreamReading,
 )
+from cinder_cow.transfer import pace
 from cinder_cow.transfer.destination import Destination
 from cinder_cow.transfer.limiter import CopyLimiter
 from cinder_cow.transfer.verification import ContentChecks, Verifier
 
 LOG = logging.getLogger(__name__)
+Closable = TypeVar('Closable', bound=Closing)
 
 
 @dataclass(frozen=True, slots=True)
@@ -35,6 +40,7 @@ class CopySettings:
     #: Copies that are begun anew when what came was broken or damaged.
     retries: int = 1
     require_hash: bool = False
+    pace_limits: pace.PaceLimits = field(default_factory=pace.PaceLimits)
 
 
 @dataclass(frozen=True, slots=True)
@@ -42,12 +48,19 @@ class CopyRequest:
     """What one copy needs beside the image."""
 
     glance: GlanceAccess
+    #: The project that the volume belongs to, for the order of the copies.
+    project: str = ''
+    #: For the log; also where a base is built for the volume.
+    volume_id: str = ''
     #: Makes a verifier of the image's signature, a new one for each try;
     #: None where there is no signature to verify.
     verifier: Callable[[], Verifier] | None = None
     report: copying.Report | None = None
-    #: Called when the copy has its turn.
+    #: Called when the copy has its slot.
     begun: Callable[[], None] | None = None
+    #: Ends the copy from outside, within a second or two where source and
+    #: destination answer.
+    cancellation: copying.Cancellation | None = None
 
 
 @dataclass(frozen=True, slots=True)
@@ -61,22 +74,39 @@ class CopyResult:
 
 
 class ImageCopier:
-    """Of one backend. Used by several threads."""
+    """Copies images. Thread-safe; one instance per backend."""
 
     def __init__(
         self,
         settings: CopySettings,
         sources: list[ImageSource],
-        turns: CopyLimiter,
+        limiter: CopyLimiter,
     ) -> None:
         self._settings = settings
         self._sources = sources
-        self._turns = turns
+        self._limiter = limiter
 
     @contextlib.contextmanager
     def slot(self, request: CopyRequest) -> Iterator[None]:
-        """Waits for the turn to copy; only so many have one at once."""
-        with self._turns.slot():
+        """Wait until this copy may begin; only so many go on at once.
+
+        :raises TooManyCopies: when too many wait already.
+        :raises CopyCancelled: see :meth:`copy`.
+        """
+        volume_id, limiter = request.volume_id, self._limiter
+        LOG.debug(
+            'volume=%s copy: asks for a slot, %d copy, %d wait',
+            volume_id,
+            limiter.running,
+            limiter.waiting,
+        )
+        with contextlib.ExitStack() as stack:
+            slot = limiter.slot(request.project, request.cancellation)
+            try:
+                stack.enter_context(slot)
+            except copying.Cancelled as exc:
+                raise errors.CopyCancelled(f'volume {volume_id}') from exc
+            LOG.debug('volume=%s copy: has a slot', volume_id)
             if request.begun is not None:
                 request.begun()
             yield
@@ -84,106 +114,224 @@ class ImageCopier:
     def copy(
         self, image: ImageInfo, request: CopyRequest, destination: Destination
     ) -> CopyResult:
-        """Copies the image into the destination. Called within a turn.
+        """Copy the image into the destination. Called within a slot.
 
         :raises SourceError: when it cannot be read, or is damaged.
         :raises ImageUnacceptable: when it is not what it says.
         :raises ImageTooBig: when more comes than the destination holds.
         :raises StorageError: when it cannot be written.
+        :raises CopyTimedOut: when it took longer than a copy may.
+        :raises CopyCancelled: when it was cancelled, or the error that it
+            was cancelled with.
         """
-        open_destination = destination.create
-        for retries_left in range(self._settings.retries, -1, -1):
-            try:
-                return self._copy_once(
-                    image, request, destination, open_destination
+        return _Copy(
+            self._settings, self._sources, image, request, destination
+        ).run()
+
+
+class _Copy:
+    """One copy, with all its tries. Used once."""
+
+    def __init__(
+        self,
+        settings: CopySettings,
+        sources: list[ImageSource],
+        image: ImageInfo,
+        request: CopyRequest,
+        destination: Destination,
+    ) -> None:
+        self._settings = settings
+        self._sources = sources
+        self._image = image
+        self._request = request
+        self._destination = destination
+        #: Of this copy alone; the request's may be of several.
+        self._cancellation = copying.Cancellation()
+        self._pace: pace.SourcePace | None = None
+        self._source = 'its source'
+        self._began_at = time.monotonic()
+
+    def run(self) -> CopyResult:
+        try:
+            with (
+                self._cancelled_with_the_request(),
+                pace.looked_after(self._look),
+            ):
+                result = self._retried()
+        except errors.CowError:
+            raise
+        except copying.Cancelled as exc:
+            raise errors.CopyCancelled(
+                f'image {self._image.image_id}'
+            ) from exc
+        except Exception as exc:
+            # A library's, or a plugin's: nothing ends a create unnamed.
+            self._debug('failed of %r', exc, exc_info=True)
+            raise self._source_error(
+                errors.SourceError, f'{type(exc).__name__}: {exc}'
+            ) from exc
+        self._debug('done, %s bytes written', result.bytes_copied)
+        return result
+
+    @contextlib.contextmanager
+    def _cancelled_with_the_request(self) -> Iterator[None]:
+        with contextlib.ExitStack() as stack:
+            if self._request.cancellation is not None:
+                stack.enter_context(
+                    self._request.cancellation.stopping(
+                        self._cancellation.cancel
+                    )
                 )
+            yield
+
+    def _look(self) -> None:
+        """Cancel the copy if it is too slow. In a native thread."""
+        limits = self._settings.pace_limits
+        if time.monotonic() - self._began_at > limits.copy_seconds:
+            self._cancellation.cancel(
+                errors.CopyTimedOut(self._image.image_id, limits.copy_seconds)
+            )
+        reason = self._pace.too_slow() if self._pace is not None else None
+        if reason is not None:
+            self._cancellation.cancel(
+                self._source_error(errors.SourceStalled, reason)
+            )
+
+    def _retried(self) -> CopyResult:
+        open_destination = self._destination.create
+        for retries_left in range(self._settings.retries, -1, -1):
+            self._cancellation.check()
+            self._debug('begins')
+            try:
+                return self._try(open_destination)
             except (errors.SourceDamaged, errors.SourceUnreachable) as exc:
                 if not retries_left:
                     raise
                 LOG.warning('%s It is copied once more.', exc)
-                open_destination = destination.reset
+                open_destination = self._destination.reset
         raise AssertionError('not reached')
 
-    def _copy_once(
-        self,
-        image: ImageInfo,
-        request: CopyRequest,
-        destination: Destination,
-        open_destination: Callable[[], VolumeWriter],
-    ) -> CopyResult:
-        with self._reading(image, request) as reading:
-            verifier = request.verifier and request.verifier()
+    def _try(self, open_destination: Callable[[], VolumeWriter]) -> CopyResult:
+        with _closed(self._open_source()) as reading:
+            self._source = reading.source
+            self._debug('source %s is open', reading.source)
+            _require_size(self._image, reading, self._destination)
+            make_verifier = self._request.verifier
             checks = ContentChecks(
-                image,
+                self._image,
                 reading.source,
-                verifier or None,
+                make_verifier() if make_verifier is not None else None,
                 hashed=_worth_hashing(reading),
                 require_hash=self._settings.require_hash,
             )
-            _require_size(image, reading, destination)
-            with (
-                _damage_named(image, reading.source, destination),
-                open_destination() as writer,
-            ):
-                copied = self._copy(
-                    image, reading, writer, checks, request, destination
-                )
+            with self._damage_named(), _closed(open_destination()) as writer:
+                self._debug('destination is open')
+                copied = self._copy(reading, writer, checks)
             checks.conclude()
         return CopyResult(
             reading.source,
             checks.verification,
-            verifier is not None,
+            make_verifier is not None,
             copied.bytes_written,
         )
 
-    def _copy(
-        self,
-        image: ImageInfo,
-        reading: StreamReading | ExtentReading,
-        writer: VolumeWriter,
-        checks: ContentChecks,
-        request: CopyRequest,
-        destination: Destination,
-    ) -> copying.Copied:
-        terms = copying.CopyTerms(
-            block_bytes=writer.block_bytes,
-            destination_is_zero=destination.is_zero,
-            destination_bytes=destination.size_bytes,
-            memory_bytes=self._settings.memory_bytes,
-        )
-        if isinstance(reading, ExtentReading):
-            return copying.copy_extents(
-                reading,
-                writer,
-                terms,
-                digests=checks.digests,
-                inspect=checks.inspect,
-                report=request.report,
-            )
-        return copying.copy_stream(
-            reading.chunks(),
-            writer,
-            terms,
-            size_bytes=image.size_bytes or None,
-            digests=checks.digests,
-            inspect=checks.inspect,
-            report=request.report,
-        )
-
-    def _reading(
-        self, image: ImageInfo, request: CopyRequest
-    ) -> StreamReading | ExtentReading:
+    def _open_source(self) -> StreamReading | ExtentReading:
         """The image from the first source that has it."""
         refusals = []
         for source in self._sources:
-            found = source.open(image, request.glance)
+            found = source.open(self._image, self._request.glance)
             if not isinstance(found, list):
                 return found
             refusals.extend(found)
         reasons = '; '.join(map(str, refusals)) or 'cow_sources is empty'
         raise errors.SourceUnreachable(
-            'any of cow_sources', image.image_id, reasons
+            'any of cow_sources', self._image.image_id, reasons
         )
+
+    def _copy(
+        self,
+        reading: StreamReading | ExtentReading,
+        writer: VolumeWriter,
+        checks: ContentChecks,
+    ) -> copying.Copied:
+        terms = copying.CopyTerms(
+            block_bytes=writer.block_bytes,
+            destination_is_zero=self._destination.is_zero,
+            destination_bytes=self._destination.size_bytes,
+            memory_bytes=self._settings.memory_bytes,
+        )
+
+        def inspect(head: bytes) -> None:
+            self._debug('has the first %d bytes', len(head))
+            checks.inspect(head)
+
+        with self._cancellation.stopping(lambda _error: reading.interrupt()):
+            if isinstance(reading, ExtentReading):
+                return copying.copy_extents(
+                    reading,
+                    writer,
+                    terms,
+                    digests=checks.digests,
+                    inspect=inspect,
+                    report=self._request.report,
+                    cancellation=self._cancellation,
+                )
+            self._pace = pace.SourcePace(self._settings.pace_limits)
+            return copying.copy_stream(
+                self._pace.watched(reading.chunks()),
+                writer,
+                terms,
+                size_bytes=self._image.size_bytes or None,
+                digests=checks.digests,
+                inspect=inspect,
+                report=self._request.report,
+                cancellation=self._cancellation,
+            )
+
+    @contextlib.contextmanager
+    def _damage_named(self) -> Iterator[None]:
+        """The engine's errors become the source's."""
+        image, room = self._image, self._destination.size_bytes
+        try:
+            yield
+        except copying.Excess as exc:
+            if not image.size_bytes:  # all that fits came, and more
+                raise errors.ImageTooBig(
+                    image.image_id, room + 1, room
+                ) from exc
+            raise self._source_error(errors.SourceDamaged, exc) from exc
+        except copying.Truncated as exc:
+            raise self._source_error(errors.SourceDamaged, exc) from exc
+
+    def _source_error(
+        self, kind: type[errors.SourceError], reason: object
+    ) -> errors.SourceError:
+        return kind(self._source, self._image.image_id, reason)
+
+    def _debug(self, step: str, *args: object, **more: bool) -> None:
+        """One line of the copy in the log."""
+        LOG.debug(
+            'volume=%s image=%s copy: %s after %.1f s',
+            self._request.volume_id,
+            self._image.image_id,
+            step % args,
+            time.monotonic() - self._began_at,
+            **more,
+        )
+
+
+@contextlib.contextmanager
+def _closed(resource: Closable) -> Iterator[Closable]:
+    """Closes it in the end. A failure to close hides no error before it."""
+    try:
+        yield resource
+    except BaseException:
+        try:
+            resource.close()
+        except errors.CowError as failure:
+            LOG.warning('%s', failure)
+        raise
+    resource.close()
 
 
 def _worth_hashing(reading: StreamReading | ExtentReading) -> bool:
@@ -218,18 +366,3 @@ def _require_size(
             f'it holds {reading.size_bytes} bytes, and Glance records'
             f' {image.size_bytes}',
         )
-
-
-@contextlib.contextmanager
-def _damage_named(
-    image: ImageInfo, source: str, destination: Destination
-) -> Iterator[None]:
-    room = destination.size_bytes
-    try:
-        yield
-    except copying.Excess as exc:
-        if not image.size_bytes:  # all that there is room for came, and more
-            raise errors.ImageTooBig(image.image_id, room + 1, room) from exc
-        raise errors.SourceDamaged(source, image.image_id, exc) from exc
-    except copying.CopyError as exc:
-        raise errors.SourceDamaged(source, image.image_id, exc) from exc

@@ -1,56 +1,148 @@
 # SPDX-License-Identifier: Apache-2.0
-"""At most so many at once, the others in the order of their coming."""
+"""At most so many copies at once; projects that wait take turns."""
 
 import collections
 from collections.abc import Iterator
 import contextlib
+from dataclasses import dataclass, field
 import threading
+
+from cinder_cow import errors
+from cinder_cow.copying import Cancellation
+
+#: Seconds between two looks of one that waits whether it was cancelled. The
+#: event of its slot wakes it at once; a native thread that cancels cannot.
+LOOK_SECONDS = 0.5
+
+
+@dataclass(eq=False, slots=True)
+class _Waiter:
+    """A copy that waits for its slot."""
+
+    project: str
+    #: Set when the wait is over.
+    called: threading.Event = field(default_factory=threading.Event)
+    #: Whether its place went to another project.
+    displaced: bool = False
 
 
 class CopyLimiter:
-    """Waits with the host's own kind of thread: green under eventlet.
+    """Gives each copy of a backend its slot. Thread-safe.
 
-    A copy that waits must hold none of the few native threads of eventlet's
-    pool. `threading.Semaphore` keeps no order.
+    Waits with the host's own kind of thread: green under eventlet. A copy
+    that waits must hold none of the few native threads of eventlet's pool.
+    `threading.Semaphore` keeps no order.
     """
 
-    def __init__(self, limit: int) -> None:
-        self._free = limit
-        self._waiting: collections.deque[threading.Event] = collections.deque()
+    def __init__(self, limit: int, max_waiting: int = 32) -> None:
+        self._limit = limit
+        self._max_waiting = max_waiting
+        #: By project: the copies that have a slot.
+        self._running: collections.Counter[str] = collections.Counter()
+        #: By project, in rotation: those that wait, the first in front.
+        self._waiting: dict[str, collections.deque[_Waiter]] = {}
         self._lock = threading.Lock()
 
+    @property
+    def running(self) -> int:
+        """How many copies have a slot."""
+        return self._running.total()
+
+    @property
+    def waiting(self) -> int:
+        """How many copies wait for one."""
+        return sum(map(len, self._waiting.values()))
+
     @contextlib.contextmanager
-    def slot(self) -> Iterator[None]:
-        """Waits for a turn, and gives it up at the end."""
-        self._take()
+    def slot(
+        self, project: str = '', cancellation: Cancellation | None = None
+    ) -> Iterator[None]:
+        """Wait for a slot, and give it back at the end.
+
+        The next slot goes to the project that has the fewest; those that
+        have as many take turns. Within a project it goes to the first that
+        came.
+
+        :raises TooManyCopies: when too many wait already; also while this
+            waits, when its project has most of the places and another comes.
+        :raises BaseException: what it was cancelled with while it waited.
+        """
+        self._take(project, cancellation)
         try:
             yield
         finally:
-            self._give_up()
+            with self._lock:
+                self._release(project)
 
-    def _take(self) -> None:
+    def _take(self, project: str, cancellation: Cancellation | None) -> None:
         with self._lock:
-            if self._free:
-                self._free -= 1
+            if self.running < self._limit:
+                self._running[project] += 1
                 return
-            turn = threading.Event()
-            self._waiting.append(turn)
+            waiter = self._queue(project)
         try:
-            turn.wait()
-        except BaseException:  # killed: the turn may be ours already
-            self._leave(turn)
+            while not waiter.called.wait(LOOK_SECONDS):
+                if cancellation is not None:
+                    cancellation.check()
+        except BaseException:  # killed or cancelled
+            with self._lock:
+                self._leave(waiter)
             raise
+        if waiter.displaced:
+            raise errors.TooManyCopies(self._max_waiting)
 
-    def _leave(self, turn: threading.Event) -> None:
-        with self._lock:
-            if turn in self._waiting:
-                self._waiting.remove(turn)
-                return
-        self._give_up()
+    def _queue(self, project: str) -> _Waiter:
+        """A place among those that wait."""
+        if self.waiting >= self._max_waiting:
+            self._displace(project)
+        waiter = _Waiter(project)
+        self._waiting.setdefault(project, collections.deque()).append(waiter)
+        return waiter
 
-    def _give_up(self) -> None:
-        with self._lock:
-            if self._waiting:
-                self._waiting.popleft().set()
-            else:
-                self._free += 1
+    def _displace(self, project: str) -> None:
+        """Make room: the project that takes most places loses its last.
+
+        :raises TooManyCopies: when ``project`` is no better itself.
+        """
+        ours = len(self._waiting.get(project, ()))
+        longest = max(self._waiting.values(), key=len, default=None)
+        if longest is None or len(longest) <= ours + 1:
+            raise errors.TooManyCopies(self._max_waiting)
+        last = longest[-1]
+        last.displaced = True
+        self._remove(last)
+        last.called.set()
+
+    def _leave(self, waiter: _Waiter) -> None:
+        """Give up a place, or the slot that came in the same moment."""
+        if waiter in self._waiting.get(waiter.project, ()):
+            self._remove(waiter)
+        elif not waiter.displaced:
+            self._release(waiter.project)
+
+    def _remove(self, waiter: _Waiter) -> None:
+        queue = self._waiting[waiter.project]
+        queue.remove(waiter)
+        if not queue:
+            del self._waiting[waiter.project]
+
+    def _release(self, project: str) -> None:
+        """Give a slot back, to the next that waits."""
+        self._running[project] -= 1
+        if not self._running[project]:
+            del self._running[project]
+        self._to_the_end(project)
+        if not self._waiting:
+            return
+        # Of equals min() gives the first.
+        chosen = min(self._waiting, key=lambda each: self._running[each])
+        waiter = self._waiting[chosen][0]
+        self._remove(waiter)
+        self._to_the_end(chosen)
+        self._running[chosen] += 1
+        waiter.called.set()
+
+    def _to_the_end(self, project: str) -> None:
+        """The project had its turn; those of the others come first."""
+        if project in self._waiting:
+            self._waiting[project] = self._waiting.pop(project)

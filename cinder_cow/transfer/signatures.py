@@ -3,6 +3,8 @@
 
 from typing import Any, cast
 
+from castellan.common import exception as key_errors
+from cryptography import exceptions as crypto_errors
 from cursive import exception as cursive_errors
 from cursive import signature_utils
 
@@ -15,6 +17,15 @@ PROPERTIES = (
     'img_signature_hash_method',
     'img_signature_certificate_uuid',
     'img_signature_key_type',
+)
+
+
+#: What reading a certificate or a signature ends with that is none.
+CERTIFICATE_ERRORS = (
+    ValueError,
+    TypeError,
+    crypto_errors.UnsupportedAlgorithm,
+    cursive_errors.CursiveException,
 )
 
 
@@ -37,8 +48,26 @@ def verifier(
         found = signature_utils.get_verifier(
             context=context, **{name: properties[name] for name in PROPERTIES}
         )
-    except cursive_errors.SignatureVerificationError as exc:
+    except Exception as exc:  # cryptography has errors of many kinds
+        if _is_unanswered(exc):
+            raise errors.SourceUnreachable(
+                'the key manager', image_id, exc
+            ) from exc
         raise errors.SignatureInvalid(
-            image_id, f'its certificate cannot be used: {exc}'
+            image_id,
+            f'its certificate cannot be used: {type(exc).__name__}: {exc}',
         ) from exc
     return cast(Verifier, found)
+
+
+def _is_unanswered(exc: Exception) -> bool:
+    """Whether the key manager did not say what it has: not the image's fault.
+
+    cursive raises one error for that and for a certificate that is missing.
+    """
+    cause = exc.__context__
+    if isinstance(exc, cursive_errors.SignatureVerificationError):
+        return isinstance(cause, key_errors.KeyManagerError) and not (
+            isinstance(cause, key_errors.ManagedObjectNotFoundError)
+        )
+    return not isinstance(exc, CERTIFICATE_ERRORS)

@@ -3,7 +3,7 @@
 """A process that makes volumes of an image by its base, as cinder-volume does.
 
 `python -m tests.ceph.builder JOB`, with a Job as JSON. It prints a list of
-one [method, error] for each volume, or is killed at the point that it is told.
+one [method, error] for each volume, or is killed where the job says.
 """
 
 import contextlib
@@ -15,6 +15,7 @@ import signal
 import subprocess
 import sys
 import threading
+import time
 
 from cinder_cow import errors, execute
 from cinder_cow.backends.rbd.backend import RbdBackend
@@ -42,25 +43,33 @@ class Job:
     #: One of KILLS.
     kill: str | None = None
     settings: dict = field(default_factory=dict)
+    #: What the source waits before each of its MiB.
+    pause_seconds: float = 0
+    #: Whether qemu-img is installed on this host.
+    has_tools: bool = True
 
     def start(self):
         """The process."""
+        path = os.environ['PATH'] if self.has_tools else '/nonexistent'
         return subprocess.Popen(
             [sys.executable, '-m', 'tests.ceph.builder']
             + [json.dumps(asdict(self))],
             cwd=ROOT,
+            env={**os.environ, 'PATH': path},
             stdout=subprocess.PIPE,
             text=True,
         )
 
 
 class FileReading(sources.StreamReading):
-    def __init__(self, path):
+    def __init__(self, path, pause_seconds):
         super().__init__('file')
         self._file = open(path, 'rb')  # noqa: SIM115  closed by close
+        self._pause_seconds = pause_seconds
 
     def chunks(self):
         while chunk := self._file.read(MIB):
+            time.sleep(self._pause_seconds)
             yield chunk
 
     def close(self):
@@ -68,8 +77,9 @@ class FileReading(sources.StreamReading):
 
 
 class FileSource(sources.ImageSource):
-    def __init__(self, path):
+    def __init__(self, path, pause_seconds=0):
         self._path = path
+        self._pause_seconds = pause_seconds
         self.opened = 0
 
     @classmethod
@@ -78,15 +88,15 @@ class FileSource(sources.ImageSource):
 
     def open(self, image, glance):
         self.opened += 1
-        return FileReading(self._path)
+        return FileReading(self._path, self._pause_seconds)
 
 
 class Host:
     """All that makes volumes of an image's base in one process."""
 
-    def __init__(self, settings, path, **more):
+    def __init__(self, settings, path, pause_seconds=0, **more):
         self.backend = RbdBackend(settings)
-        self.source = FileSource(path)
+        self.source = FileSource(path, pause_seconds)
         self.image_copier = copier.ImageCopier(
             copier.CopySettings(), [self.source], CopyLimiter(4)
         )
@@ -96,14 +106,14 @@ class Host:
                 seconds=300, cpu_seconds=300, address_space_bytes=4 * 2**30
             )
         )
-        base_builder = builder.BaseBuilder(
+        self.base_builder = builder.BaseBuilder(
             builder.BuildSettings(),
             self.store,
             self.image_copier,
             self.converter,
         )
         self.bases = ensure.BaseImages(
-            ensure.BaseSettings(**more), self.store, base_builder
+            ensure.BaseSettings(**more), self.store, self.base_builder
         )
 
     def make(self, image, name, size_bytes):
@@ -159,9 +169,9 @@ def in_the_fill(host):
 def in_the_conversion(host):
     wrapped = host.converter.convert
 
-    def convert_and_die(*args):
+    def convert_and_die(*args, **kwargs):
         threading.Timer(0.4, die).start()
-        return wrapped(*args)
+        return wrapped(*args, **kwargs)
 
     host.converter.convert = convert_and_die
 
@@ -169,7 +179,7 @@ def in_the_conversion(host):
 #: Where a builder is killed. The scratch is made first, then the base.
 KILLS = {
     'with the lease': lambda host: after(host.store, 'lease'),
-    'with the note': lambda host: after(host.store, 'set_build_record'),
+    'with the record': lambda host: after(host.store, 'set_build_record'),
     'with an empty scratch': lambda host: after(host.store, 'create'),
     'in the fill': in_the_fill,
     'with a full scratch': lambda host: after(host.image_copier, 'copy'),
@@ -185,6 +195,7 @@ def main(job):
     host = Host(
         RbdSettings('ceph', job.conf, 'cinder', 'volumes', 4 * MIB),
         job.path,
+        job.pause_seconds,
         **job.settings,
     )
     image = ImageInfo(**{**job.image, 'locations': ()})

@@ -1,4 +1,6 @@
 # SPDX-License-Identifier: Apache-2.0
+import uuid
+
 import pytest
 
 # A missing binding fails these tests: they are what it is needed for.
@@ -60,3 +62,14 @@ def old_lab(clone_v1_lab):
 @pytest.fixture(params=['lab', 'old_lab'])
 def either_lab(request):
     return request.getfixturevalue(request.param)
+
+
+@pytest.fixture
+def name():
+    """Of a base: another in each test, as long as they get."""
+    return f'cow-base-qcow2-sha512-{uuid.uuid4().hex * 4}'
+
+
+@pytest.fixture
+def store(either_lab):
+    return either_lab.backend().bases()

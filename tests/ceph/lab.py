@@ -66,13 +66,19 @@ class Lab:
         snapshot='snap',
         protect=True,
         order=GLANCE_ORDER,
+        data_pool=None,
     ):
         """The same of an image that holds only pieces, by their offsets."""
         image_id = str(uuid.uuid4())
         name = name or image_id
         with self.rados.open_ioctx(pool) as ioctx:
             rbd.RBD().create(
-                ioctx, name, size_bytes, order=order, old_format=False
+                ioctx,
+                name,
+                size_bytes,
+                order=order,
+                old_format=False,
+                data_pool=data_pool,
             )
             with rbd.Image(ioctx, name) as image:
                 for offset, data in pieces.items():
@@ -153,6 +159,17 @@ class Lab:
         pools = self.cluster.ceph('osd', 'dump')['pools']
         (found,) = (each for each in pools if each['pool_name'] == pool)
         return 'full' in found['flags_names'].split(',')
+
+    def blocklist(self, cluster):
+        """Cut that client off, and wait until it may have heard of it.
+
+        :param cluster: a connected rados.Rados.
+        """
+        addresses = cluster.get_addrs().strip('[]')  # v2:127.0.0.1:0/42,...
+        address = addresses.split(',')[0].removeprefix('v2:')
+        self.cluster.ceph('osd', 'blocklist', 'add', address)
+        self.rados.wait_for_latest_osdmap()
+        time.sleep(1)
 
     def sweep(self, seconds=60):
         """Removes all images, those with clones after these.

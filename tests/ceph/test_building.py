@@ -99,7 +99,7 @@ def evict_all(lab):
 
 
 def swept(lab):
-    """An hour later: then notes of failures go too."""
+    """An hour later: then records of failures go too."""
     store = lab.backend().bases()
     later = time.time() + 3601
     found = sweep(store, EvictionLimits(), lambda _ids: set(), lambda: later)
@@ -134,10 +134,10 @@ def test_images_of_equal_content_share_a_base(lab, tmp_path):
     result = made.make(twin, 'volume-2', SIZE)
 
     assert result.method is Method.CLONE_BASE
-    (kept,) = made.store.stored_bases()
-    assert kept.image_ids == {packed.image.image_id, twin.image_id}
-    assert kept.info.image_id == packed.image.image_id
-    assert 32 * MIB <= kept.info.stored_bytes <= 64 * MIB
+    (stored,) = made.store.stored_bases()
+    assert stored.image_ids == {packed.image.image_id, twin.image_id}
+    assert stored.info.image_id == packed.image.image_id
+    assert 32 * MIB <= stored.info.stored_bytes <= 64 * MIB
     evict_all(lab)
 
 
@@ -206,14 +206,16 @@ def test_killed_builder_is_followed_by_one_who_waited(lab, tmp_path):
     assert set(names) == set(bases(lab)) | volumes
     for number, packed in enumerate(cases.values()):
         assert packed.is_in(lab, f'volume-{number}-b')
-    # The builder that had committed did not get to strike out its note, nor
-    # to give up its lease.
+    # The builder that had committed did not get to remove its record, nor to
+    # release its lease.
     assert len(lab.backend().bases().build_records()) == 1
     swept(lab)
     evict_all(lab)
 
 
-def test_failed_build_leaves_nothing_and_its_waiters_are_told(lab, tmp_path):
+def test_failed_build_of_a_damaged_image_is_that_of_all_who_wait(
+    lab, tmp_path
+):
     packed = Packed(tmp_path)
     wrong = replace(packed.image, hash_value='0' * 128)
     jobs = [
@@ -229,14 +231,86 @@ def test_failed_build_leaves_nothing_and_its_waiters_are_told(lab, tmp_path):
     assert [method for method, _error in made] == [None] * 4
     assert all('sha512' in error for _method, error in made)
     assert lab.names() == []
-    (note,) = lab.backend().bases().build_records().values()
-    assert note.kind == 'SourceDamaged'
+    (record,) = lab.backend().bases().build_records().values()
+    assert record.kind == 'SourceDamaged'
+    assert record.final
     swept(lab)
     assert lab.leftovers() == []
 
 
 def replace_image(given, image):
     return replace(given, image=asdict(image))
+
+
+def test_failure_of_one_host_is_not_told_to_the_waiters_of_another(
+    lab, tmp_path
+):
+    packed = Packed(tmp_path)
+    without = job(
+        lab,
+        packed,
+        *('volume-a-1', 'volume-a-2', 'volume-a-3'),
+        settings={'host': 'a'},
+        has_tools=False,
+        pause_seconds=0.1,
+    )
+    complete = job(
+        lab, packed, 'volume-b-1', 'volume-b-2', settings={'host': 'b'}
+    )
+
+    failing = without.start()
+    wait_for(lambda: lab.backend().bases().build_records())
+    working = complete.start()
+    failed = json.loads(failing.communicate(timeout=180)[0])
+    made = json.loads(working.communicate(timeout=180)[0])
+
+    assert [error for _method, error in made if error] == []
+    assert {method for method, _error in made} <= {'build-base', 'clone-base'}
+    said = [error for _method, error in failed if error]
+    assert said
+    assert all('is not installed on this host' in error for error in said)
+    assert packed.is_in(lab, 'volume-b-1')
+    swept(lab)
+    evict_all(lab)
+
+
+def wait_for(condition, seconds=60):
+    deadline = time.monotonic() + seconds
+    while not condition():
+        assert time.monotonic() < deadline
+        time.sleep(0.01)
+
+
+def test_next_volume_too_small_for_the_disk_reads_nothing(lab, tmp_path):
+    """Nor does the first read all of it."""
+    packed = Packed(tmp_path)
+    made = host(lab, packed)
+    small = 32 * MIB
+
+    for name in ('volume-1', 'volume-2', 'volume-3'):
+        with pytest.raises(errors.ImageTooBig) as caught:
+            made.make(packed.image, name, small)
+        assert caught.value.image_bytes == 64 * MIB
+
+    assert made.source.opened == 1
+    assert lab.names() == []
+    assert made.make(packed.image, 'volume-4', SIZE)
+    swept(lab)
+    evict_all(lab)
+
+
+def test_sweep_finds_what_has_no_record_in_the_pool_itself(lab, tmp_path):
+    store = lab.backend().bases()
+    name = 'cow-base-qcow2-sha512-' + 'ab' * 64
+    store.create(name, MIB).close()
+    store.create(base_names.scratch_name(name), MIB).close()
+    with store.lease(name):
+        swept(lab)
+        assert len(lab.names()) == 2  # it is being built
+
+    swept(lab)
+
+    assert lab.leftovers() == []
 
 
 def test_full_pool_is_a_clear_error_that_leaves_nothing(lab, tmp_path):

@@ -1,12 +1,12 @@
 # SPDX-License-Identifier: Apache-2.0
 import pytest
 
-from tests.contract.backend import BackendContract
+from tests.contract.backend import CloningBackendContract
 
 CONTENT = b'D0D-' * 2**16
 
 
-class TestRbdBackend(BackendContract):
+class TestRbdBackend(CloningBackendContract):
     @pytest.fixture
     def backend(self, either_lab):
         return either_lab.backend()

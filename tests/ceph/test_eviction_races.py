@@ -14,7 +14,7 @@ from cinder_cow.model import BaseInfo, Verification
 
 MIB = 2**20
 CONTENT = b'D0D-' * (2 * MIB // 4)
-STORY = BaseInfo(
+INFO = BaseInfo(
     image_id='image-1',
     disk_format='qcow2',
     hash_algo=None,
@@ -38,7 +38,7 @@ def build(store, name):
             writer.write_at(0, CONTENT)
             writer.flush()
         lease.check()
-        return store.commit(name, STORY)
+        return store.commit(name, INFO)
 
 
 class Race:
@@ -93,7 +93,7 @@ class Race:
         store = self.stores[1]
         while not self.over.is_set():
             if store.find(self.name) is not None:
-                # Only where clones are made of it right now.
+                # Only where clones are made of it at this moment.
                 self.over.wait(0.1)
                 store.retire(self.name)
                 self.evicted += 1

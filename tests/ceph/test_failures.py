@@ -10,7 +10,7 @@ from cinder_cow.backends.rbd.backend import RbdBackend
 from cinder_cow.model import Clone, RefusalCode, Target
 from cinder_cow.planning import plan
 from tests.ceph.lab import MIB
-from tests.fakes import work
+from tests.fakes import request
 from tests.fakes.request import nothing
 
 CONTENT = b'D0D-' * 2**18  # 1 MiB
@@ -31,7 +31,7 @@ class Failing(RbdBackend):
 def run(backend, image, finish=nothing):
     parent = backend.cloneable(image).parent
     chosen = Clone(parent, TARGET.size_bytes)
-    return work.run(chosen, image, TARGET, backend, finish)
+    return request.run(chosen, image, TARGET, backend, finish)
 
 
 def test_failed_grow(either_lab):
@@ -61,7 +61,7 @@ def test_failed_clone_names_what_failed(either_lab):
     either_lab.remove(image.image_id, pool='images')
 
     with pytest.raises(errors.StorageError) as caught:
-        work.run(
+        request.run(
             Clone(verdict.parent, TARGET.size_bytes),
             image,
             TARGET,

@@ -19,14 +19,14 @@ CONTENT = b'D0D-' * 1024
 SECONDS = 2
 CLONE = """
     import json, os, signal, sys, threading, time
-    from cinder_cow.backends.base import Settings
+    from cinder_cow.backends.rbd.settings import RbdSettings
     from cinder_cow.backends.rbd.backend import RbdBackend
     from cinder_cow.model import ImageInfo
 
     settings, image, osd, seconds = json.loads(sys.stdin.read())
     image['locations'] = tuple(image['locations'])
     settings['image_pools'] = tuple(settings['image_pools'])
-    backend = RbdBackend(Settings(**settings))
+    backend = RbdBackend(RbdSettings(**settings))
     image = ImageInfo(**image)
     backend.cloneable(image)  # connected
 

@@ -77,3 +77,77 @@ def test_pool_of_the_bases_that_cannot_be_written_comes_with_the_remedy(
     ok, text = found[f'May client.cinder write the bases to {pool}']
     assert ok is False
     assert f'profile rbd pool={pool}' in text
+
+
+@pytest.fixture
+def data_pool(lab):
+    """Where the data of an image of Glance's lies, apart from its header."""
+    known = lab.cluster.ceph('osd', 'pool', 'ls')
+    if 'images-data' not in known:
+        lab.cluster.create_pool('images-data')
+    lab.rados.wait_for_latest_osdmap()
+    lab.sparse_image(4096, {0: bytes(4096)}, data_pool='images-data')
+    return 'images-data'
+
+
+@pytest.mark.parametrize('example', [True, False])
+def test_data_pool_that_cannot_be_read_comes_with_the_remedy(
+    lab, data_pool, example
+):
+    """The clone succeeds, and its first read is EPERM."""
+    (name,) = lab.names('images')
+    shown = SnapshotRef(
+        lab.fsid, 'images', name if example else 'gone', 'snap'
+    )
+
+    found = answers(lab.backend(image_pools=('images',)), shown)
+
+    assert found['May client.cinder read the image pool images'][0] is True
+    ok, text = found[
+        f'May client.cinder read the data of the images in images from the'
+        f' pool {data_pool}'
+    ]
+    assert ok is False
+    assert f'profile rbd-read-only pool={data_pool}' in text
+
+
+def test_data_pools_that_can_be_read(lab, data_pool):
+    lab.image(b'in the image pool itself')
+
+    found = answers(lab.backend(user='admin', image_pools=('images',)))
+
+    question = 'May client.admin read the data of the images in images from'
+    assert found[f'{question} the pool images'][0] is True
+    assert found[f'{question} the pool {data_pool}'][0] is True
+
+
+def test_data_pool_of_new_volumes_that_cannot_be_used(lab, data_pool):
+    conf = lab.cluster.folder / 'data-pool.conf'
+    conf.write_text(
+        lab.cluster.conf.read_text().replace(
+            '[global]', f'[global]\nrbd_default_data_pool = {data_pool}'
+        )
+    )
+
+    found = answers(lab.backend(conf_path=str(conf)))
+
+    ok, text = found[
+        f'May client.cinder use {data_pool}, the rbd_default_data_pool of new'
+        f' volumes'
+    ]
+    assert ok is False
+    assert f'profile rbd pool={data_pool}' in text
+
+
+def test_images_of_several_glances_want_cow_image_pools(lab):
+    question = 'Is it known which pools hold the images of this Glance'
+    lab.image(b'ours')
+    lab.image(b'by hand', pool='gold', name='template')
+    assert question not in answers(lab.backend())
+    lab.image(b'of another Glance', pool='gold')
+
+    ok, text = answers(lab.backend())[question]
+    assert ok is False
+    assert 'gold, images hold' in text
+    assert 'Set cow_image_pools' in text
+    assert question not in answers(lab.backend(image_pools=('images',)))

@@ -1,9 +1,10 @@
 # SPDX-License-Identifier: Apache-2.0
 """What every ImageBackend keeps. Run on the fake and on the real one.
 
-A subclass gives the fixtures ``backend``; ``image``, an ImageInfo that can
-be cloned; ``content``, its bytes; and ``stored``, which maps each volume's
-name to its bytes as the storage has them now.
+A subclass gives the fixtures ``backend``, and ``stored``, which maps each
+volume's name to its bytes as the storage has them now. Of a backend that
+clones also ``image``, an ImageInfo that can be cloned, and ``content``, its
+bytes.
 """
 
 import dataclasses
@@ -15,9 +16,105 @@ from cinder_cow import errors
 
 NAME = 'volume-of-the-contract'
 BLOCK = 4096
+CONTENT = b''.join(bytes([letter]) * BLOCK for letter in b'volume')
+
+
+def fill(backend, content):
+    with backend.open(NAME, len(content)) as writer:
+        writer.write_at(0, content)
+        writer.flush()
 
 
 class BackendContract:
+    """Of every backend: volumes are made, filled, grown and removed."""
+
+    def test_open_never_replaces(self, backend, stored):
+        fill(backend, CONTENT)
+
+        with pytest.raises(errors.VolumeExists, match=NAME):
+            backend.open(NAME, BLOCK)
+        assert stored() == {NAME: CONTENT}
+
+    def test_written_bytes_arrive_where_they_were_put(self, backend, stored):
+        with backend.open(NAME, 4 * BLOCK) as writer:
+            writer.write_at(3 * BLOCK, b'b' * BLOCK)
+            writer.write_at(0, b'a' * BLOCK)
+            writer.flush()
+
+        assert stored() == {
+            NAME: b'a' * BLOCK + bytes(2 * BLOCK) + b'b' * BLOCK
+        }
+
+    def test_zeroed_bytes_read_as_zeros(self, backend, stored):
+        with backend.open(NAME, 3 * BLOCK) as writer:
+            writer.write_at(0, b'a' * 3 * BLOCK)
+            writer.zero_at(BLOCK, BLOCK)
+            writer.flush()
+
+        assert stored() == {NAME: b'a' * BLOCK + bytes(BLOCK) + b'a' * BLOCK}
+
+    def test_writer_closes_twice(self, backend):
+        writer = backend.open(NAME, BLOCK)
+        writer.close()
+        writer.close()
+
+    def test_reopened_volume_is_written_over(self, backend, stored):
+        fill(backend, CONTENT)
+        with backend.reopen(NAME) as writer:
+            writer.write_at(BLOCK, b'b' * BLOCK)
+            writer.flush()
+
+        assert stored() == {
+            NAME: CONTENT[:BLOCK] + b'b' * BLOCK + CONTENT[2 * BLOCK :]
+        }
+
+    def test_grow_adds_zeros(self, backend, stored):
+        fill(backend, CONTENT)
+        backend.grow(NAME, len(CONTENT) + BLOCK)
+
+        assert stored() == {NAME: CONTENT + bytes(BLOCK)}
+
+    def test_grow_never_shrinks(self, backend, stored):
+        fill(backend, CONTENT)
+        backend.grow(NAME, len(CONTENT) - BLOCK)
+
+        assert stored() == {NAME: CONTENT}
+
+    def test_volume_exists_from_its_making_to_its_removal(self, backend):
+        assert not backend.exists(NAME)
+        fill(backend, CONTENT)
+        assert backend.exists(NAME)
+        backend.remove(NAME)
+        assert not backend.exists(NAME)
+
+    def test_remove_leaves_nothing(self, backend, stored):
+        fill(backend, CONTENT)
+        backend.remove(NAME)
+
+        assert stored() == {}
+
+    def test_remove_of_nothing_is_fine(self, backend, stored):
+        backend.remove(NAME)
+
+        assert stored() == {}
+
+    def test_done_is_called_for_each_write(self, backend, stored):
+        finished = queue.Queue()
+        with backend.open(NAME, 16 * BLOCK) as writer:
+            for number in reversed(range(16)):
+                block = bytes([number]) * BLOCK
+                writer.start_write(number * BLOCK, block, finished.put)
+            assert [finished.get(timeout=30) for _ in range(16)] == [None] * 16
+            writer.flush()
+
+        assert stored() == {
+            NAME: b''.join(bytes([n]) * BLOCK for n in range(16))
+        }
+
+
+class CloningBackendContract(BackendContract):
+    """Of a backend that has the optional hooks too."""
+
     def test_verdict_names_the_parent(self, backend, image, content):
         verdict = backend.cloneable(image)
 
@@ -53,46 +150,6 @@ class BackendContract:
             backend.clone(image, NAME)
         assert stored() == {NAME: b'D' * BLOCK}
 
-    def test_open_never_replaces(self, backend, image, content, stored):
-        backend.clone(image, NAME)
-
-        with pytest.raises(errors.VolumeExists, match=NAME):
-            backend.open(NAME, BLOCK)
-        assert stored() == {NAME: content}
-
-    def test_written_bytes_arrive_where_they_were_put(self, backend, stored):
-        with backend.open(NAME, 4 * BLOCK) as writer:
-            writer.write_at(3 * BLOCK, b'b' * BLOCK)
-            writer.write_at(0, b'a' * BLOCK)
-            writer.flush()
-
-        assert stored() == {
-            NAME: b'a' * BLOCK + bytes(2 * BLOCK) + b'b' * BLOCK
-        }
-
-    def test_zeroed_bytes_read_as_zeros(self, backend, stored):
-        with backend.open(NAME, 3 * BLOCK) as writer:
-            writer.write_at(0, b'a' * 3 * BLOCK)
-            writer.zero_at(BLOCK, BLOCK)
-            writer.flush()
-
-        assert stored() == {NAME: b'a' * BLOCK + bytes(BLOCK) + b'a' * BLOCK}
-
-    def test_writer_closes_twice(self, backend):
-        writer = backend.open(NAME, BLOCK)
-        writer.close()
-        writer.close()
-
-    def test_reopened_volume_is_written_over(self, backend, image, stored):
-        backend.clone(image, NAME)
-        with backend.open('other', 3 * BLOCK) as writer:
-            writer.write_at(0, b'a' * 3 * BLOCK)
-        with backend.reopen('other') as writer:
-            writer.write_at(BLOCK, b'b' * BLOCK)
-            writer.flush()
-
-        assert stored()['other'] == b'a' * BLOCK + b'b' * BLOCK + b'a' * BLOCK
-
     def test_zeros_hide_the_parent(self, backend, image, content, stored):
         backend.clone(image, NAME)
         with backend.reopen(NAME) as writer:
@@ -101,47 +158,23 @@ class BackendContract:
 
         assert stored() == {NAME: bytes(BLOCK) + content[BLOCK:]}
 
-    def test_many_at_once_are_all_told_of(self, backend, stored):
-        told = queue.Queue()
-        with backend.open(NAME, 16 * BLOCK) as writer:
-            for number in reversed(range(16)):
-                block = bytes([number]) * BLOCK
-                writer.start_write(number * BLOCK, block, told.put)
-            assert [told.get(timeout=30) for _ in range(16)] == [None] * 16
-            writer.flush()
-
-        assert stored() == {
-            NAME: b''.join(bytes([n]) * BLOCK for n in range(16))
-        }
-
-    def test_grow_adds_zeros(self, backend, image, content, stored):
+    def test_clone_grows(self, backend, image, content, stored):
         backend.clone(image, NAME)
         backend.grow(NAME, len(content) + BLOCK)
 
         assert stored() == {NAME: content + bytes(BLOCK)}
 
-    def test_grow_never_shrinks(self, backend, image, content, stored):
-        backend.clone(image, NAME)
-        backend.grow(NAME, len(content) - BLOCK)
-
-        assert stored() == {NAME: content}
-
-    def test_volume_exists_from_its_making_to_its_removal(
-        self, backend, image
-    ):
-        assert not backend.exists(NAME)
+    def test_clone_is_removed(self, backend, image, stored):
         backend.clone(image, NAME)
         assert backend.exists(NAME)
         backend.remove(NAME)
-        assert not backend.exists(NAME)
 
-    def test_remove_leaves_nothing(self, backend, image, stored):
+        assert stored() == {}
+
+    def test_flattened_clone_has_the_same_bytes(
+        self, backend, image, content, stored
+    ):
         backend.clone(image, NAME)
-        backend.remove(NAME)
+        backend.flatten(NAME)
 
-        assert stored() == {}
-
-    def test_remove_of_nothing_is_fine(self, backend, stored):
-        backend.remove(NAME)
-
-        assert stored() == {}
+        assert stored() == {NAME: content}

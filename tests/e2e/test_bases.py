@@ -128,6 +128,7 @@ def test_base_outlives_neither_its_image_nor_its_volumes(
     stack, tidy, cloud, pool, log, qcow2
 ):
     stack.restart_cinder_volume(cow_options(stack, cow_base_sweep_seconds=2))
+    tidy.image(b'witness that it is Glance who answers')
     image = tidy.image(qcow2.file, disk_format='qcow2')
     volume = tidy.volume('cow', image)
 

@@ -21,7 +21,7 @@ LEASE_SECONDS = 30
 
 
 def info(image_id='i-1', **changes):
-    """An info; what is not given is dull."""
+    """An info; what is not given does not matter."""
     known = {
         'image_id': image_id,
         'disk_format': 'qcow2',
@@ -58,6 +58,8 @@ class MemoryLease(base_store.Lease):
         self.expires = store.clock() + LEASE_SECONDS
         self._store = store
         self._name = name
+        self._callbacks = []
+        self._is_lost = False
 
     def keep(self, seconds):
         self.kept += 1
@@ -70,6 +72,19 @@ class MemoryLease(base_store.Lease):
         if not self._is_mine() or self.expires <= self._store.clock():
             raise errors.LeaseLost(self._name, 'taken away')
         self.expires = max(self.expires, self._store.clock() + LEASE_SECONDS)
+
+    def on_lost(self, callback):
+        if self._is_lost:
+            callback()
+        else:
+            self._callbacks.append(callback)
+
+    def lose(self):
+        """Another may have it now."""
+        self._is_lost = True
+        callbacks, self._callbacks = self._callbacks, []
+        for callback in callbacks:
+            callback()
 
     def release(self):
         with self._store.guard:
@@ -115,24 +130,28 @@ class MemoryBases(base_store.BaseStore):
         self.things = {}
         self.retired = {}
         self.leases = {}
-        self.written_notes = {}
+        self.records = {}
         self.guard = threading.RLock()
+        #: 1 TiB, of which nothing is used.
+        self.space = base_store.Room(0, 2**40, 2**40)
         self._seen = {}
         self._numbers = itertools.count()
 
     def add(self, name, content=b'', last_used=0.0, **changes):
         """A finished base, as if built long ago. Answers the Base."""
-        told = info(**changes)
+        known = info(**changes)
         with self.guard:
             self.things[name] = Thing(
-                bytearray(content), told, last_used, {told.image_id}
+                bytearray(content), known, last_used, {known.image_id}
             )
             return self._base(name)
 
     def take_away(self, name):
         """The lease of that name is lost: another may have it now."""
         with self.guard:
-            self.leases.pop(name, None)
+            lease = self.leases.pop(name, None)
+        if lease is not None:
+            lease.lose()
 
     def retire_elsewhere(self, name):
         """Another host retires it: ``find`` here does not know yet."""
@@ -159,7 +178,7 @@ class MemoryBases(base_store.BaseStore):
                 raise errors.BaseGone(base.name)
             volumes = self.backend.volumes
             if volume_name in volumes:
-                raise errors.VolumeExists(self._pool, volume_name)
+                raise errors.VolumeExists(self.backend.path(volume_name))
             thing = self.things[base.name]
             volumes[volume_name] = bytearray(thing.content)
             thing.children.append((volume_name, volumes[volume_name]))
@@ -231,19 +250,23 @@ class MemoryBases(base_store.BaseStore):
 
     def build_record(self, name):
         self.maybe_fail('build_record', name)
-        return self.written_notes.get(name)
+        return self.records.get(name)
 
-    def set_build_record(self, name, note):
+    def set_build_record(self, name, record):
         self.maybe_fail('set_build_record', name)
         with self.guard:
-            self.written_notes.pop(name, None)
-            if note is not None:
-                self.written_notes[name] = note
+            self.records.pop(name, None)
+            if record is not None:
+                self.records[name] = record
 
     def build_records(self):
         self.maybe_fail('build_records')
         with self.guard:
-            return dict(self.written_notes)
+            return dict(self.records)
+
+    def room(self):
+        self.maybe_fail('room')
+        return self.space
 
     def stored_bases(self):
         self.maybe_fail('stored_bases')
@@ -255,6 +278,19 @@ class MemoryBases(base_store.BaseStore):
                 for name, each in self.things.items()
                 if each.info
             ]
+
+    def abandoned(self):
+        self.maybe_fail('abandoned')
+        with self.guard:
+            return [
+                name for name, each in self.things.items() if not each.info
+            ]
+
+    def forget_images(self, name, image_ids):
+        self.maybe_fail('forget_images', name)
+        with self.guard:
+            if name in self.things:
+                self.things[name].image_ids -= set(image_ids)
 
     def has_children(self, name):
         self.maybe_fail('has_children', name)

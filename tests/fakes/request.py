@@ -14,7 +14,7 @@ def asked(image, target, backend, finish=nothing, sources=(), **settings):
     """The request and the parts of one create."""
     copy = {
         name: settings.pop(name)
-        for name in ('verifier', 'report', 'begun', 'glance')
+        for name in ('verifier', 'report', 'begun', 'glance', 'cancellation')
         if name in settings
     }
     bases = settings.pop('bases', None)

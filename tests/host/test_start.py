@@ -15,6 +15,7 @@ from cinder_cow.cinder_adapter import (
     partial_volumes,
     selftest,
 )
+from cinder_cow.conversion.confinement import Confinement
 
 
 @pytest.fixture
@@ -50,7 +51,7 @@ def test_self_test_does_not_hold_the_start(hosted, threads, monkeypatch):
 
     monkeypatch.setattr(glance_selftest, 'glance_check', slow)
 
-    selftest.start(hosted.cow_parts)
+    selftest.start(hosted.cow_parts, Confinement())
 
     assert threads[0].is_alive()
     let_go.set()
@@ -65,7 +66,7 @@ def test_self_test_that_fails_does_not_fail_the_service(
 
     monkeypatch.setattr(glance_selftest, 'glance_check', fail)
 
-    selftest.start(hosted.cow_parts)
+    selftest.start(hosted.cow_parts, Confinement())
     join(threads)
 
     assert 'Could not run the self-test' in caplog.text

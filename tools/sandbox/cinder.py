@@ -17,6 +17,12 @@ API, SCHEDULER, VOLUME = 'cinder-api', 'cinder-scheduler', 'cinder-volume'
 DRIVERS = {'cow': 'CowRBDDriver', 'upstream': 'RBDDriver'}
 START_SECONDS = 90.0
 COW_DRIVER = 'cinder_cow.driver.CowRBDDriver'
+#: One project with many images in a cluster of 20 GiB.
+COW_OPTIONS = """\
+cow_image_pools = images
+cow_base_max_share = 0.8
+cow_base_max_share_per_project = 1
+"""
 
 # Another driver in place of ours, to try the sandbox without the project.
 _COW_DRIVER_VARIABLE = 'SANDBOX_COW_DRIVER'
@@ -69,7 +75,7 @@ class Cinder:
             database=self._database.url('cinder'),
             cow_driver=driver,
             ceph_conf=neighbours.ceph_conf,
-            cow_options='cow_image_pools = images' if ours else '',
+            cow_options=COW_OPTIONS if ours else '',
             keystone=neighbours.keystone,
             glance=neighbours.glance,
             rabbitmq=neighbours.rabbitmq,

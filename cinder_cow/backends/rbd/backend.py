@@ -2,7 +2,6 @@
 """The hooks, by librbd."""
 
 from collections.abc import Iterable
-import contextlib
 from typing import Any, Self
 
 import rados
@@ -13,7 +12,12 @@ from cinder_cow.backends import base
 from cinder_cow.backends.rbd import selftest, snapshots
 from cinder_cow.backends.rbd.base_store import RbdBases
 from cinder_cow.backends.rbd.connection import Connection, connected
-from cinder_cow.backends.rbd.pool import Images, begun_again_when_lost, site
+from cinder_cow.backends.rbd.pool import (
+    ImagePool,
+    clone_policy,
+    retry_on_lost_connection,
+    retry_on_refused_connection,
+)
 from cinder_cow.backends.rbd.settings import RbdSettings
 from cinder_cow.backends.rbd.writer import RbdWriter
 from cinder_cow.model import (
@@ -31,7 +35,7 @@ class RbdBackend(base.ImageBackend):
 
     def __init__(self, settings: RbdSettings) -> None:
         self.settings = settings
-        self._volumes = Images(settings, settings.pool)
+        self._volumes = ImagePool(settings, settings.pool)
         self._bases = RbdBases(settings, self._volumes)
 
     @classmethod
@@ -42,14 +46,14 @@ class RbdBackend(base.ImageBackend):
         return self._volumes.path(volume_name)
 
     @native.in_thread
-    @begun_again_when_lost
+    @retry_on_lost_connection
     def cloneable(self, image_info: ImageInfo) -> Verdict:
         with connected(self.settings) as connection:
-            place = site(self.settings, connection)
-            if not place.strict_locations:
+            policy = clone_policy(self.settings, connection)
+            if not policy.strict_locations:
                 # Only Glance's own names are never used again for other data.
                 connection.snapshots.clear()
-            screened = rules.screen(image_info, place)
+            screened = rules.screen(image_info, policy)
             seen, failure = _look(connection, screened.candidates)
             # Glance protects its snapshots: the format is seldom asked for.
             bare = any(
@@ -57,13 +61,13 @@ class RbdBackend(base.ImageBackend):
                 for _ref, found in seen
             )
             clone_v2 = bare and snapshots.clone_v2(connection)
-            verdict = rules.judge(screened, seen, place, clone_v2)
+            verdict = rules.judge(screened, seen, policy, clone_v2)
             if failure is not None and not verdict:
                 raise failure
             return verdict
 
     @native.in_thread
-    @begun_again_when_lost
+    @retry_on_lost_connection
     def exists(self, volume_name: str) -> bool:
         action = f'look for {self._volumes.path(volume_name)}'
         with self._volumes.opened(action) as volumes:
@@ -74,6 +78,7 @@ class RbdBackend(base.ImageBackend):
         return True
 
     @native.in_thread
+    @retry_on_refused_connection
     def clone_snapshot(self, parent: Snapshot, volume_name: str) -> None:
         action = f'clone {parent.ref} to {self._volumes.path(volume_name)}'
         with (
@@ -92,6 +97,7 @@ class RbdBackend(base.ImageBackend):
         return self._volumes.writer(volume_name)
 
     @native.in_thread
+    @retry_on_refused_connection
     def grow(self, volume_name: str, size_bytes: int) -> None:
         path = self._volumes.path(volume_name)
         action = f'grow {path} to {size_bytes} bytes'
@@ -103,6 +109,7 @@ class RbdBackend(base.ImageBackend):
                 image.resize(size_bytes)
 
     @native.in_thread
+    @retry_on_refused_connection
     def flatten(self, volume_name: str) -> None:
         action = f'flatten {self._volumes.path(volume_name)}'
         with (
@@ -112,24 +119,23 @@ class RbdBackend(base.ImageBackend):
             image.flatten()
 
     @native.in_thread
+    @retry_on_lost_connection
     def remove(self, volume_name: str) -> None:
         action = f'remove {self._volumes.path(volume_name)}'
-        with (
-            self._volumes.opened(action) as volumes,
-            contextlib.suppress(rbd.ImageNotFound),
-        ):
-            rbd.RBD().remove(volumes.ioctx, volume_name)
+        with self._volumes.opened(action) as volumes:
+            volumes.remove(volume_name)
 
     def bases(self) -> RbdBases:
         return self._bases
 
     @native.in_thread
+    @retry_on_lost_connection
     def selftest(
         self, examples: Iterable[SnapshotRef]
     ) -> list[base.CheckResult]:
         with connected(self.settings) as connection:
             found = selftest.selftest(
-                connection, site(self.settings, connection), examples
+                connection, clone_policy(self.settings, connection), examples
             )
         if self.settings.base_pool:
             found.append(self._base_pool())

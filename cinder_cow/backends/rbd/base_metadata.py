@@ -1,89 +1,64 @@
 # SPDX-License-Identifier: Apache-2.0
-"""What a base tells of itself, in the metadata of its RBD image.
+"""The record of a base in the form of the first release.
 
-Read it with `rbd image-meta list`.
+It lay in the metadata of the base's RBD image, and librbd copied it into
+every clone. It is only read here, and moved.
 """
 
-import dataclasses
+import contextlib
 import json
-from typing import Any
 
+import rados
 import rbd
 
-from cinder_cow.backends.base_store import StoredBase
-from cinder_cow.model import BaseInfo, Verification
+from cinder_cow.backends.rbd import base_records
 
-STORY = 'cinder_cow.info'
+PREFIX = 'cinder_cow.'
+INFO = 'cinder_cow.info'
 #: Seconds since the epoch, of the last clone.
 LAST_USED = 'cinder_cow.last_used'
 #: With a Glance image's id: seconds since the epoch, of its first use.
 IMAGE = 'cinder_cow.image.'
 
 
-def write(image: rbd.Image, info: BaseInfo) -> None:
-    """All that is known of a base when it is made."""
-    image.metadata_set(STORY, _text(info))
-    write_use(image, info.image_id, info.created)
+def read(image: rbd.Image) -> base_records.BaseRecord | None:
+    """The record of a base that was made so; None where it is none.
 
-
-def read(image: rbd.Image) -> BaseInfo:
-    """How the base came to be.
-
-    :raises ValueError: when that does not stand there.
+    :raises ValueError: when it makes no sense.
     """
-    try:
-        return _info(image.metadata_get(STORY))
-    except KeyError:
-        raise ValueError(f'there is no {STORY}') from None
-
-
-def write_use(image: rbd.Image, image_id: str, now: float) -> None:
-    """The base was cloned for that Glance image."""
-    image.metadata_set(LAST_USED, f'{now:.0f}')
-    key = IMAGE + image_id
-    try:
-        image.metadata_get(key)
-    except KeyError:
-        image.metadata_set(key, f'{now:.0f}')
-
-
-def kept(name: str, image: rbd.Image) -> StoredBase:
-    """The base as a sweep sees it.
-
-    :raises ValueError: when what stands there makes no sense.
-    """
-    told = dict(image.metadata_list())
-    if STORY not in told:
-        raise ValueError(f'there is no {STORY}')
-    info = _info(told[STORY])
-    image_ids = {
-        key.removeprefix(IMAGE) for key in told if key.startswith(IMAGE)
+    known = _all(image)
+    if INFO not in known:
+        return None
+    info = base_records.info_of(json.loads(known[INFO]))
+    images = {
+        key.removeprefix(IMAGE): float(value)
+        for key, value in known.items()
+        if key.startswith(IMAGE)
     }
-    return StoredBase(
-        name,
-        info,
-        last_used=float(told.get(LAST_USED, info.created)),
-        image_ids=frozenset(image_ids | {info.image_id}),
+    return base_records.BaseRecord(
+        rbd_id=str(image.id()),
+        info=info,
+        last_used=float(known.get(LAST_USED, info.created)),
+        images=images or {info.image_id: info.created},
     )
 
 
-def _text(info: BaseInfo) -> str:
-    told = dataclasses.asdict(info)
-    return json.dumps({**told, 'verification': info.verification.value})
+def is_there(image: rbd.Image) -> bool:
+    """Whether clones would inherit anything of ours."""
+    return bool(_all(image))
 
 
-def _info(text: str) -> BaseInfo:
-    told: Any = json.loads(text)
-    if not isinstance(told, dict):
-        raise ValueError(f'{STORY} is no object of JSON')
-    # A later version may tell more.
-    known = {
-        field.name: told[field.name]
-        for field in dataclasses.fields(BaseInfo)
-        if field.name in told
+def remove(ioctx: rados.Ioctx, name: str) -> None:
+    """Have the next clones inherit nothing."""
+    with rbd.Image(ioctx, name) as image:
+        for key in _all(image):
+            with contextlib.suppress(KeyError):  # another host removes it too
+                image.metadata_remove(key)
+
+
+def _all(image: rbd.Image) -> dict[str, str]:
+    return {
+        key: value
+        for key, value in image.metadata_list()
+        if key.startswith(PREFIX)
     }
-    try:
-        known['verification'] = Verification(known['verification'])
-        return BaseInfo(**known)
-    except (KeyError, TypeError) as exc:
-        raise ValueError(f'{STORY} is incomplete: {exc}') from None

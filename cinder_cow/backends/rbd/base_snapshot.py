@@ -5,26 +5,28 @@ import contextlib
 import dataclasses
 import time
 
+from oslo_log import log as logging
 import rados
 import rbd
 
-from cinder_cow import errors
-from cinder_cow.backends.rbd import base_metadata, snapshots
+from cinder_cow.backends.rbd import base_metadata, base_records, snapshots
 from cinder_cow.backends.rbd.connection import Connection
 from cinder_cow.backends.rbd.pool import Pool
 from cinder_cow.model import Base, BaseInfo, Snapshot, SnapshotRef
 
+LOG = logging.getLogger(__name__)
+
 #: Of this name is the snapshot that makes a base of an image.
 SNAPSHOT = 'base'
-#: Known at once: more than are in use at a time.
+#: Remembered at once: more than are in use at a time.
 MOST_BASES = 4096
 MOST_USES = 16384
-#: The use of a base is not written down more often than that.
+#: The use of a base is not recorded more often than that.
 USE_SECONDS = 600.0
 
 
 def find(pool: Pool, ref: SnapshotRef) -> Base | None:
-    """The base, if it is finished. Kept in mind when it is."""
+    """The base, if it is finished. Remembered when it is."""
     known = pool.connection.bases.get(ref)
     if known is not None:
         return known
@@ -52,19 +54,48 @@ def _look(pool: Pool, ref: SnapshotRef) -> Base | None:
     try:
         with at_snapshot(pool.ioctx, ref.image) as image:
             snapshot = _snapshot(ref, image)
-            told = base_metadata.read(image)
+            record = find_record(pool, ref.image, image)
+            if record is None:
+                return None
+            inherited = base_metadata.is_there(image)
+        if inherited:
+            base_records.write(pool.ioctx, ref.image, record)
+            base_metadata.remove(pool.ioctx, ref.image)
         if not snapshot.protected and not snapshots.clone_v2(pool.connection):
-            # Who made it was killed before it could do so.
+            # Its builder was killed before it could do so.
             with rbd.Image(pool.ioctx, ref.image) as image:
                 protect(image)
             snapshot = dataclasses.replace(snapshot, protected=True)
     except rbd.ImageNotFound:
         return None
+    return Base(ref.image, snapshot, record.info)
+
+
+def find_record(
+    pool: Pool, name: str, image: rbd.Image
+) -> base_records.BaseRecord | None:
+    """What is known of a finished base, which is open.
+
+    None where that was lost: nobody can say how its content was verified.
+    Then it is not used, and built anew.
+    """
+    try:
+        record = base_records.read(pool.ioctx, name)
+        if record is not None and record.rbd_id == image.id():
+            return record
+        old = base_metadata.read(image)
+        reason = 'there is none'
     except ValueError as exc:
-        raise errors.StorageError(
-            f'use the base {ref}', damaged(ref, exc)
-        ) from exc
-    return Base(ref.image, snapshot, told)
+        old, reason = None, f'it is damaged: {exc}'
+    if old is None:
+        LOG.warning(
+            'The base %s is not used, and built anew when it is needed: its'
+            ' record in %s cannot be read: %s',
+            name,
+            base_records.OBJECT,
+            reason,
+        )
+    return old
 
 
 def at_snapshot(ioctx: rados.Ioctx, name: str) -> rbd.Image:
@@ -84,24 +115,22 @@ def _snapshot(ref: SnapshotRef, image: rbd.Image) -> Snapshot:
     )
 
 
-def damaged(ref: SnapshotRef, reason: ValueError) -> ValueError:
-    """Why a base is of no use, and how to be rid of it."""
-    return ValueError(
-        f'its metadata is damaged: {reason}. To have it built anew: rbd'
-        f' rename {ref.pool}/{ref.image} cow-retired-{ref.image[-12:]}'
-    )
-
-
 def finish(
-    pool: Pool, ref: SnapshotRef, image: rbd.Image, told: BaseInfo
+    pool: Pool, ref: SnapshotRef, image: rbd.Image, info: BaseInfo
 ) -> Base:
     """Make a base of a filled image. The snapshot is what makes it one."""
-    told = dataclasses.replace(told, stored_bytes=stored_bytes(image))
-    base_metadata.write(image, told)
+    info = dataclasses.replace(info, stored_bytes=stored_bytes(image))
+    record = base_records.BaseRecord(
+        rbd_id=str(image.id()),
+        info=info,
+        last_used=info.created,
+        images={info.image_id: info.created},
+    )
+    base_records.write(pool.ioctx, ref.image, record)
     image.create_snap(SNAPSHOT)
     if not snapshots.clone_v2(pool.connection):
         protect(image)
-    return Base(ref.image, _snapshot(ref, image), told)
+    return Base(ref.image, _snapshot(ref, image), info)
 
 
 def protect(image: rbd.Image) -> None:
@@ -127,8 +156,8 @@ def stored_bytes(image: rbd.Image) -> int:
     return sum(lengths)
 
 
-def note_use(pool: Pool, ref: SnapshotRef, image_id: str) -> None:
-    """Write down that a clone was made for that Glance image."""
+def record_use(pool: Pool, ref: SnapshotRef, image_id: str) -> None:
+    """Record that a clone was made for that Glance image."""
     uses, use, now = pool.connection.uses, (ref, image_id), time.monotonic()
     if use in uses and now - uses[use] < USE_SECONDS:
         return
@@ -136,10 +165,7 @@ def note_use(pool: Pool, ref: SnapshotRef, image_id: str) -> None:
         uses.clear()
     uses[use] = now
     try:
-        with rbd.Image(pool.ioctx, ref.image) as image:
-            base_metadata.write_use(image, image_id, time.time())
-    except rbd.ImageNotFound:
-        pass  # retired meanwhile, and nobody asks any more
-    except rbd.Error:
+        base_records.write_use(pool.ioctx, ref.image, image_id, time.time())
+    except rados.Error:
         uses.pop(use, None)
         raise

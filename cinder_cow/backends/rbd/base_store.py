@@ -10,7 +10,6 @@ import contextlib
 
 from oslo_log import log as logging
 import rbd
-import tenacity
 
 from cinder_cow import errors, native
 from cinder_cow.backends import base_names
@@ -18,24 +17,27 @@ from cinder_cow.backends.base_store import (
     BaseStore,
     BlockDevice,
     BuildRecord,
+    Room,
     StoredBase,
 )
-from cinder_cow.backends.rbd import base_metadata as stories
 from cinder_cow.backends.rbd import (
+    base_listing,
+    base_records,
     base_snapshot,
     build_records,
     lease,
     retired,
+    room,
     snapshots,
 )
 from cinder_cow.backends.rbd.connection import Connection, connected
 from cinder_cow.backends.rbd.pool import (
-    Images,
-    Pool,
-    begun_again_when_lost,
-    site,
+    ImagePool,
+    clone_policy,
+    retry_on_lost_connection,
+    retry_on_refused_connection,
 )
-from cinder_cow.backends.rbd.reader import RbdReadable
+from cinder_cow.backends.rbd.reader import RbdReader
 from cinder_cow.backends.rbd.settings import RbdSettings
 from cinder_cow.backends.rbd.writer import RbdWriter
 from cinder_cow.model import Base, BaseInfo, ImageInfo, Snapshot, SnapshotRef
@@ -44,30 +46,26 @@ from cinder_cow.planning import verdict as rules
 
 LOG = logging.getLogger(__name__)
 
-#: Ceph keeps the watch of a client that died for half a minute, and as long
-#: the image cannot be removed.
-BUSY_SECONDS = 60
-BUSY_PAUSE_SECONDS = 1
-
 
 class RbdBases(BaseStore):
     """The bases of one backend, in a pool that others may share."""
 
-    def __init__(self, settings: RbdSettings, volumes: Images) -> None:
+    def __init__(self, settings: RbdSettings, volumes: ImagePool) -> None:
         self._settings = settings
         self._volumes = volumes
-        self._images = Images(settings, settings.base_pool or settings.pool)
+        self._images = ImagePool(settings, settings.base_pool or settings.pool)
         #: Ids of the images that were made here and are not finished.
         self._made: dict[str, str] = {}
 
     @native.in_thread
-    @begun_again_when_lost
+    @retry_on_lost_connection
     def find(self, name: str) -> Base | None:
         action = f'look for the base {self._images.path(name)}'
         with self._images.opened(action) as pool:
             return base_snapshot.find(pool, self._ref(pool.connection, name))
 
     @native.in_thread
+    @retry_on_refused_connection
     def clone(self, base: Base, volume_name: str) -> None:
         ref = base.snapshot.ref
         action = f'clone {ref} to {self._volumes.path(volume_name)}'
@@ -99,17 +97,26 @@ class RbdBases(BaseStore):
 
     @native.in_thread
     def used(self, base: Base, image_id: str) -> None:
-        ref = base.snapshot.ref
         try:
-            with self._images.opened(f'note the use of {ref}') as pool:
-                base_snapshot.note_use(pool, ref, image_id)
+            self._used(base.snapshot.ref, image_id)
         except errors.StorageError as exc:
             LOG.warning('%s', exc)
 
+    @retry_on_lost_connection
+    def _used(self, ref: SnapshotRef, image_id: str) -> None:
+        with self._images.opened(f'record the use of {ref}') as pool:
+            base_snapshot.record_use(pool, ref, image_id)
+
     @native.in_thread
-    @begun_again_when_lost
+    @retry_on_lost_connection
     def lease(self, name: str) -> lease.RbdLease | None:
-        return lease.take(self._images, name)
+        taken = lease.take(self._images, name)
+        if taken is not None:
+            # What was made under an earlier lease is another's by now, or
+            # nobody's.
+            self._made.pop(name, None)
+            self._made.pop(base_names.scratch_name(name), None)
+        return taken
 
     @native.in_thread
     def create(self, name: str, size_bytes: int) -> RbdWriter:
@@ -119,40 +126,56 @@ class RbdBases(BaseStore):
         return writer
 
     @native.in_thread
+    @retry_on_refused_connection
     def commit(self, name: str, info: BaseInfo) -> Base:
         action = f'finish the base {self._images.path(name)}'
         with (
             self._images.opened(action) as pool,
             rbd.Image(pool.ioctx, name) as image,
         ):
-            if self._made.pop(name, image.id()) != image.id():
-                raise errors.StorageError(
-                    action, RuntimeError('another has taken it over')
-                )
+            self._require_mine(action, name, image)
             ref = self._ref(pool.connection, name)
             base = base_snapshot.finish(pool, ref, image, info)
             base_snapshot.remember(pool.connection, base)
+            self._made.pop(name, None)
             return base
 
-    @native.in_thread
     def discard(self, name: str) -> None:
+        if not self._discard(name):
+            self.retire(name)
+
+    @native.in_thread
+    @retry_on_lost_connection
+    def _discard(self, name: str) -> bool:
+        """False: it is a finished base, and its record was lost."""
         action = f'remove the unfinished {self._images.path(name)}'
-        made = self._made.pop(name, None)
         with self._images.opened(action) as pool:
             try:
                 with rbd.Image(pool.ioctx, name, read_only=True) as image:
-                    if made is not None and made != image.id():
-                        return  # another has taken it over
-                    snapshots = list(image.list_snaps())
+                    self._require_mine(action, name, image)
+                    finished = _is_finished(image)
+                    if finished and base_snapshot.find_record(
+                        pool, name, image
+                    ):
+                        raise errors.StorageError(
+                            action, RuntimeError('it is finished')
+                        )
             except rbd.ImageNotFound:
-                snapshots = []
-            if snapshots:
-                raise errors.StorageError(
-                    action, RuntimeError('it is finished: it has a snapshot')
-                )
-            _remove(pool, name)
+                finished = False  # or half removed
+            if not finished:
+                pool.remove(name)
+            self._made.pop(name, None)
+        return not finished
+
+    def _require_mine(self, action: str, name: str, image: rbd.Image) -> None:
+        """Nobody else made it while this process thought to have the lease."""
+        if self._made.get(name, image.id()) != image.id():
+            raise errors.StorageError(
+                action, RuntimeError('another has taken it over')
+            )
 
     @native.in_thread
+    @retry_on_refused_connection
     def clone_to_scratch(self, image: ImageInfo, name: str) -> bool:
         parent = self._located(image)
         if parent is None:
@@ -167,31 +190,31 @@ class RbdBases(BaseStore):
             self._images.clone(pool, images, parent, name)
         return True
 
-    @begun_again_when_lost
+    @retry_on_lost_connection
     def _located(self, image: ImageInfo) -> Snapshot | None:
         with connected(self._settings) as connection:
-            place = site(self._settings, connection)
-            if not place.strict_locations:
+            policy = clone_policy(self._settings, connection)
+            if not policy.strict_locations:
                 # Only Glance's own names are never used again for other data.
                 connection.snapshots.clear()
             refs = [
                 ref
                 for url in image.locations
                 if isinstance(ref := location.parse(url), SnapshotRef)
-                and rules.trusted(ref, image, place) is None
+                and rules.trusted(ref, image, policy) is None
             ]
             return _first_cloneable(connection, refs)
 
     @native.in_thread
-    @begun_again_when_lost
-    def read(self, name: str) -> RbdReadable:
+    @retry_on_lost_connection
+    def read(self, name: str) -> RbdReader:
         path = self._images.path(name)
         with contextlib.ExitStack() as stack:
             pool = stack.enter_context(self._images.opened(f'open {path}'))
             image = stack.enter_context(
                 rbd.Image(pool.ioctx, name, read_only=True)
             )
-            return RbdReadable(image, path, stack.pop_all())
+            return RbdReader(image, path, pool.connection, stack.pop_all())
 
     @native.in_thread
     def block_device(self, name: str) -> BlockDevice:
@@ -221,54 +244,73 @@ class RbdBases(BaseStore):
         )
 
     @native.in_thread
-    @begun_again_when_lost
+    @retry_on_lost_connection
     def build_record(self, name: str) -> BuildRecord | None:
-        with self._images.opened(f'read the note on {name}') as pool:
+        with self._images.opened(f'read the build record of {name}') as pool:
             return build_records.read(pool.ioctx, name)
 
     @native.in_thread
-    def set_build_record(self, name: str, note: BuildRecord | None) -> None:
-        with self._images.opened(f'write the note on {name}') as pool:
-            if note is None:
-                build_records.strike(pool.ioctx, name)
+    @retry_on_lost_connection
+    def set_build_record(self, name: str, record: BuildRecord | None) -> None:
+        with self._images.opened(f'write the build record of {name}') as pool:
+            if record is None:
+                build_records.remove(pool.ioctx, name)
             else:
-                build_records.write(pool.ioctx, name, note)
+                build_records.write(pool.ioctx, name, record)
 
     @native.in_thread
-    @begun_again_when_lost
+    @retry_on_lost_connection
     def build_records(self) -> dict[str, BuildRecord]:
-        with self._images.opened('read the notes on bases') as pool:
+        with self._images.opened('read the build records') as pool:
             return build_records.read_all(pool.ioctx)
 
     @native.in_thread
-    @begun_again_when_lost
-    def stored_bases(self) -> list[StoredBase]:
-        with self._images.opened(
-            f'list the bases in {self._images.pool}'
-        ) as pool:
-            names = rbd.RBD().list(pool.ioctx)
-            seen = [
-                _kept(pool, self._ref(pool.connection, name))
-                for name in names
-                if name.startswith(base_names.BASE)
-            ]
-        return [kept for kept in seen if kept is not None]
+    @retry_on_lost_connection
+    def room(self) -> Room:
+        action = f'ask for the room in {self._images.pool}'
+        with self._images.opened(action) as pool:
+            return room.read(pool.connection.cluster, self._images.pool)
 
     @native.in_thread
-    @begun_again_when_lost
+    @retry_on_lost_connection
+    def stored_bases(self) -> list[StoredBase]:
+        action = f'list the bases in {self._images.pool}'
+        with self._images.opened(action) as pool:
+            return base_listing.stored_bases(pool)
+
+    @native.in_thread
+    @retry_on_lost_connection
+    def abandoned(self) -> list[str]:
+        action = f'look for unfinished bases in {self._images.pool}'
+        with self._images.opened(action) as pool:
+            return base_listing.unfinished(pool)
+
+    @native.in_thread
+    @retry_on_lost_connection
+    def forget_images(self, name: str, image_ids: Iterable[str]) -> None:
+        with self._images.opened(f'write the record of {name}') as pool:
+            base_records.forget_images(pool.ioctx, name, image_ids)
+
+    @native.in_thread
+    @retry_on_lost_connection
     def has_children(self, name: str) -> bool:
         action = f'look for clones of {self._images.path(name)}'
         with self._images.opened(action) as pool:
             return retired.has_children(pool, name)
 
-    @native.in_thread
     def retire(self, name: str) -> None:
-        with self._images.opened(f'retire {self._images.path(name)}') as pool:
-            retired.retire(pool.ioctx, name)
-            ref = self._ref(pool.connection, name)
-            base_snapshot.forget(pool.connection, ref)
+        try:
+            retired.retire(self._images, name)
+        finally:
+            self._forget(name)
 
     @native.in_thread
+    def _forget(self, name: str) -> None:
+        with connected(self._settings) as connection:
+            base_snapshot.forget(connection, self._ref(connection, name))
+
+    @native.in_thread
+    @retry_on_lost_connection
     def purge(self) -> list[str]:
         action = f'remove retired bases from {self._images.pool}'
         with self._images.opened(action) as pool:
@@ -278,19 +320,6 @@ class RbdBases(BaseStore):
         return SnapshotRef(
             connection.fsid, self._images.pool, name, base_snapshot.SNAPSHOT
         )
-
-
-def _remove(pool: Pool, name: str) -> None:
-    """Waits for a watch to end; does what a killed removal left to do."""
-    attempts = tenacity.Retrying(
-        retry=tenacity.retry_if_exception_type(rbd.ImageBusy),
-        stop=tenacity.stop_after_delay(BUSY_SECONDS),
-        wait=tenacity.wait_fixed(BUSY_PAUSE_SECONDS),
-        sleep=native.sleep,
-        reraise=True,
-    )
-    with contextlib.suppress(rbd.ImageNotFound):
-        attempts(rbd.RBD().remove, pool.ioctx, name)
 
 
 def _first_cloneable(
@@ -312,12 +341,6 @@ def _first_cloneable(
     return None
 
 
-def _kept(pool: Pool, ref: SnapshotRef) -> StoredBase | None:
-    try:
-        with base_snapshot.at_snapshot(pool.ioctx, ref.image) as image:
-            return stories.kept(ref.image, image)
-    except rbd.ImageNotFound:
-        return None  # unfinished, or just retired
-    except ValueError as exc:
-        LOG.warning('The base %s: %s', ref, base_snapshot.damaged(ref, exc))
-        return None
+def _is_finished(image: rbd.Image) -> bool:
+    names = {snapshot['name'] for snapshot in image.list_snaps()}
+    return base_snapshot.SNAPSHOT in names

@@ -3,14 +3,17 @@
 
 Connecting costs 7-12 ms on an idle one-node cluster, and upstream's driver
 does it five times per clone. Here all threads of a process share one. It is
-opened at the first use, and again when it broke; a forked child opens its
-own. Those that are in use are shut down by their last user.
+opened at the first use, and again when it broke or the cluster no longer takes
+its key; a forked child opens its own. A connection that was given up is shut
+down by its last user.
 """
 
 import atexit
 from collections.abc import Iterator
 import contextlib
+import errno
 import os
+import time
 
 import rados
 import tenacity
@@ -22,6 +25,19 @@ from cinder_cow.model import Base, Snapshot, SnapshotRef
 Key = tuple[int, str, str, str | None]
 
 
+#: Of a connection that is younger, the key is the one in the keyring.
+KEY_SECONDS = 60
+_DENIED = (errno.EPERM, errno.EACCES)
+
+
+class ConnectionRefused(errors.ConnectionLost):
+    """The cluster may not take the key of this connection any more.
+
+    The key was changed since, or the user may not do what was asked: another
+    connection tells. Nothing was done.
+    """
+
+
 class Connection:
     """A connected cluster. Safe for several threads at once."""
 
@@ -30,6 +46,7 @@ class Connection:
         self.fsid: str = cluster.get_fsid()
         self.users = 0
         self.kept = True
+        self._opened = time.monotonic()
         #: Protected snapshots of Glance's that were looked at: under such a
         #: name there is never another. Kept for speed: a look costs an
         #: eighth of a clone.
@@ -39,6 +56,22 @@ class Connection:
         #: When the use of a base by an image was last written down, by the
         #: clock of :func:`time.monotonic`.
         self.uses: dict[tuple[SnapshotRef, str], float] = {}
+
+    @property
+    def may_have_an_old_key(self) -> bool:
+        """Whether a denial may be for want of the user's new key."""
+        return time.monotonic() - self._opened > KEY_SECONDS
+
+    def is_refused(self, failure: errors.StorageError) -> bool:
+        """Whether another connection may be let in where this one is not."""
+        code = getattr(failure.cause, 'errno', None)
+        return code in _DENIED and self.may_have_an_old_key
+
+    def failed(self, failure: errors.StorageError) -> None:
+        """Have the next caller open another, when this one is of no use."""
+        lost = isinstance(failure, errors.ConnectionLost)
+        if lost or self.is_refused(failure):
+            self.kept = False
 
     @contextlib.contextmanager
     def pool(self, name: str) -> Iterator[rados.Ioctx]:
@@ -65,12 +98,16 @@ def connected(settings: RbdSettings) -> Iterator[Connection]:
     next caller opens another.
 
     :raises StorageUnreachable: when there is no connecting.
+    :raises ConnectionRefused: in place of an error of permission, when the
+        connection is old: to be tried once more.
     """
     connection = _take(settings)
     try:
         yield connection
-    except errors.ConnectionLost:
-        connection.kept = False
+    except errors.StorageError as exc:
+        connection.failed(exc)
+        if connection.is_refused(exc):
+            raise ConnectionRefused(exc.action, exc.cause) from exc
         raise
     finally:
         _give_back(settings, connection)

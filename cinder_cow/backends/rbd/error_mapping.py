@@ -6,10 +6,13 @@ import contextlib
 import errno
 import os
 
+from oslo_log import log as logging
 import rados
 import rbd
 
 from cinder_cow import errors
+
+LOG = logging.getLogger(__name__)
 
 #: The connection itself is of no more use, and does nothing more. ESHUTDOWN
 #: is what a client gets that stands on the cluster's blocklist.
@@ -34,8 +37,25 @@ def mapped(action: str) -> Iterator[None]:
         raise errors.StorageUnreachable(action, exc) from exc
     except FULL as exc:
         raise errors.StorageFull(action, exc) from exc
+    except rbd.ImageBusy as exc:
+        raise errors.StorageBusy(action, exc) from exc
     except (rados.Error, rbd.Error) as exc:
         raise errors.StorageError(action, exc) from exc
+
+
+@contextlib.contextmanager
+def warning_unless_lost(action: str) -> Iterator[None]:
+    """Continues on an error of one image of many, with a WARNING.
+
+    :raises StorageUnreachable: the others would fail alike.
+    """
+    try:
+        with mapped(action):
+            yield
+    except errors.StorageUnreachable:
+        raise
+    except errors.StorageError as exc:
+        LOG.warning('%s', exc)
 
 
 def of_status(action: str, status: int) -> errors.StorageError:

@@ -2,11 +2,13 @@
 """The right to build a base, by a lock of RADOS that expires.
 
 The lock lies on an object of its own, `cow_lease.<name>`. It is of the kind
-that removes the object when it is given up (Ceph nautilus and newer). Where
-its holder died the object stays until the next holder gives it up.
+that removes the object when it is released (Ceph nautilus and newer). Where
+its holder died the object stays until the next holder releases it.
 """
 
+from collections.abc import Callable, Iterator
 import contextlib
+import math
 import os
 import socket
 import struct
@@ -20,7 +22,7 @@ from cinder_cow import errors, native
 from cinder_cow.backends.base_store import Lease
 from cinder_cow.backends.rbd import error_mapping
 from cinder_cow.backends.rbd.connection import Connection
-from cinder_cow.backends.rbd.pool import Images
+from cinder_cow.backends.rbd.pool import ImagePool
 
 LOG = logging.getLogger(__name__)
 
@@ -35,10 +37,10 @@ LOCK = 'cinder_cow'
 # Ceph, src/cls/lock/cls_lock_types.h, ClsLockType, and LOCK_FLAG_*.
 EXCLUSIVE_EPHEMERAL = 3
 MUST_BE_NEW = 0
-MUST_RENEW = 2
+MAY_RENEW = 1
 
 
-def take(images: Images, name: str) -> 'RbdLease | None':
+def take(images: ImagePool, name: str) -> 'RbdLease | None':
     """The lease on the name; None while another has it."""
     with contextlib.ExitStack() as stack:
         # The lock is the client's: the connection is held as long as it is.
@@ -53,7 +55,7 @@ def take(images: Images, name: str) -> 'RbdLease | None':
 
 
 class RbdLease(Lease):
-    """Renewed by a thread of its own as long as it is told to."""
+    """Renewed by a thread of its own as long as its holder asks for it."""
 
     def __init__(
         self, name: str, connection: Connection, ioctx: rados.Ioctx
@@ -64,10 +66,14 @@ class RbdLease(Lease):
         self._object = OBJECT + name
         self._cookie = str(uuid.uuid4())
         self._resources = contextlib.ExitStack()
-        self._given_up = native.event()
-        self._kept_until = 0.0
+        self._released = native.event()
+        self._keep_until = 0.0
+        self._guard = native.lock()
         self._lost: str | None = None
-        self._thread = native.thread(self._renew_on, f'cow-lease-{name[:24]}')
+        self._callbacks: list[Callable[[], None]] = []
+        self._thread = native.thread(
+            self._renew_until_released, f'cow-lease-{name[:24]}'
+        )
 
     def begin(self) -> None:
         """Take it.
@@ -79,42 +85,53 @@ class RbdLease(Lease):
     def hold(self, resources: contextlib.ExitStack) -> None:
         """Renew it from now on.
 
-        :param resources: closed when it is given up.
+        :param resources: closed when it is released.
         """
         self._resources = resources
         self.keep(LEASE_SECONDS)
         self._thread.start()
 
     def keep(self, seconds: float) -> None:
-        self._kept_until = time.monotonic() + seconds
+        if not math.isfinite(seconds):
+            raise ValueError('a lease is kept for a finite time')
+        lasting = max(seconds, LEASE_SECONDS)
+        self._keep_until = time.monotonic() + lasting
 
     @native.in_thread
     def check(self) -> None:
-        if self._given_up.is_set():
-            raise errors.LeaseLost(self.name, 'it was given up')
+        if self._released.is_set():
+            raise errors.LeaseLost(self.name, 'it was released')
         self._renew()
+
+    def on_lost(self, callback: Callable[[], None]) -> None:
+        with self._guard:
+            if self._lost is None:
+                self._callbacks.append(callback)
+                return
+        callback()
 
     @native.in_thread
     def release(self) -> None:
-        if self._given_up.is_set():
+        if self._released.is_set():
             return
-        self._given_up.set()
+        self._released.set()
         self._thread.join()
         try:
-            with error_mapping.mapped(f'give up the lease on {self.name}'):
+            with error_mapping.mapped(f'release the lease on {self.name}'):
                 self._unlock()
         except errors.StorageError as exc:
             LOG.warning('It expires in %s s: %s', LEASE_SECONDS, exc)
-            self._give_up_connection(exc)
+            self._connection.failed(exc)
         finally:
             self._resources.close()
 
-    def _renew_on(self) -> None:
-        while not self._given_up.wait(RENEW_SECONDS):
-            if time.monotonic() > self._kept_until:
-                continue
+    def _renew_until_released(self) -> None:
+        while not self._released.wait(RENEW_SECONDS):
             try:
-                self._renew()
+                if time.monotonic() < self._keep_until:
+                    self._renew()
+                else:
+                    self._require_not_taken()
             except errors.LeaseLost as exc:
                 LOG.warning('%s', exc)
                 return
@@ -122,25 +139,43 @@ class RbdLease(Lease):
                 LOG.warning('The lease is not renewed for now: %s', exc)
 
     def _renew(self) -> None:
+        """Also takes it again, when it expired and nobody has it."""
+        with self._asking(f'renew the lease on {self.name}'):
+            try:
+                self._lock(MAY_RENEW)
+            except rados.ObjectBusy as exc:
+                raise self._lose(
+                    'it was not renewed in time, and another has it'
+                ) from exc
+
+    def _require_not_taken(self) -> None:
+        """The holder makes no progress: another may have the lease by now."""
+        with self._asking(f'look at the lease on {self.name}'):
+            if self._is_taken():
+                raise self._lose(
+                    'its holder made no progress, and another has it'
+                )
+
+    @contextlib.contextmanager
+    def _asking(self, action: str) -> Iterator[None]:
         if self._lost is not None:
             raise errors.LeaseLost(self.name, self._lost)
         try:
-            with error_mapping.mapped(f'renew the lease on {self.name}'):
-                self._lock_again()
-        except errors.StorageError as exc:
-            self._give_up_connection(exc)
-            raise
+            with error_mapping.mapped(action):
+                yield
+        except errors.ConnectionLost as exc:
+            # The lock is this client's alone: another one cannot renew it.
+            self._connection.failed(exc)
+            raise self._lose(f'the connection was lost: {exc.cause}') from exc
 
-    def _lock_again(self) -> None:
-        try:
-            self._lock(MUST_RENEW)
-        except (rados.ObjectNotFound, rados.ObjectBusy) as exc:
-            self._lost = 'it was not renewed in time, and has expired'
-            raise errors.LeaseLost(self.name, self._lost) from exc
-
-    def _give_up_connection(self, exc: errors.StorageError) -> None:
-        if isinstance(exc, errors.ConnectionLost):
-            self._connection.kept = False
+    def _lose(self, reason: str) -> errors.LeaseLost:
+        """The error to raise. Its holder hears of it once."""
+        with self._guard:
+            self._lost = self._lost or reason
+            callbacks, self._callbacks = self._callbacks, []
+        for callback in callbacks:
+            callback()
+        return errors.LeaseLost(self.name, self._lost)
 
     def _unlock(self) -> None:
         try:
@@ -160,6 +195,26 @@ class RbdLease(Lease):
             flag,
         )
         self._ioctx.execute(self._object, 'lock', 'lock', request)
+
+    def _is_taken(self) -> bool:
+        """Whether another has it.
+
+        Ceph, src/cls/lock/cls_lock_ops.h, cls_lock_get_info_op and _reply:
+        the answer begins with the number of holders, and holds their
+        cookies. Where the last has expired it is EIO: cls_lock.cc, read_lock,
+        is about to remove the object then, and may not in an operation that
+        reads.
+        """
+        fields = _string(LOCK)
+        request = struct.pack('<BBI', 1, 1, len(fields)) + fields
+        try:
+            _size, answer = self._ioctx.execute(
+                self._object, 'lock', 'get_info', request
+            )
+        except (rados.ObjectNotFound, rados.IOError):
+            return False
+        (holders,) = struct.unpack_from('<I', answer, 6)
+        return holders > 0 and self._cookie.encode() not in answer
 
 
 def lock_request(

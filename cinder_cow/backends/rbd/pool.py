@@ -11,15 +11,25 @@ import tenacity
 
 from cinder_cow import errors, native
 from cinder_cow.backends.rbd import error_mapping
-from cinder_cow.backends.rbd.connection import Connection, connected
+from cinder_cow.backends.rbd.connection import (
+    Connection,
+    ConnectionRefused,
+    connected,
+)
 from cinder_cow.backends.rbd.settings import RbdSettings
 from cinder_cow.backends.rbd.writer import RbdWriter
 from cinder_cow.model import ClonePolicy, Snapshot
 
 #: The kept connection may have broken since its last use. What only reads is
 #: safe to be asked again, on a new one.
-begun_again_when_lost = tenacity.retry(
+retry_on_lost_connection = tenacity.retry(
     retry=tenacity.retry_if_exception_type(errors.ConnectionLost),
+    stop=tenacity.stop_after_attempt(2),
+    reraise=True,
+)
+#: What changes something is tried again only where nothing was done yet.
+retry_on_refused_connection = tenacity.retry(
+    retry=tenacity.retry_if_exception_type(ConnectionRefused),
     stop=tenacity.stop_after_attempt(2),
     reraise=True,
 )
@@ -29,6 +39,12 @@ begun_again_when_lost = tenacity.retry(
 #: do), and calls a write done that is in its cache only: a copy of 64 MiB in
 #: flight then held 149 MiB, and with these 77, at the same speed.
 UNCACHED = {'rbd_disable_zero_copy_writes': 'false', 'rbd_cache': 'false'}
+
+
+#: Ceph keeps the watch of a client that died for half a minute, and as long
+#: the image cannot be removed.
+BUSY_SECONDS = 60
+BUSY_PAUSE_SECONDS = 1
 
 
 @dataclass(frozen=True, slots=True)
@@ -44,8 +60,24 @@ class Pool:
         configured = self.connection.cluster.conf_get('rbd_default_features')
         return int(configured or 0) or int(rbd.RBD_FEATURE_LAYERING)
 
+    def remove(self, name: str) -> None:
+        """Remove an image. Fine when there is none.
 
-class Images:
+        Waits for the watch of a client that died; does what a removal that
+        was killed left to do.
+        """
+        attempts = tenacity.Retrying(
+            retry=tenacity.retry_if_exception_type(rbd.ImageBusy),
+            stop=tenacity.stop_after_delay(BUSY_SECONDS),
+            wait=tenacity.wait_fixed(BUSY_PAUSE_SECONDS),
+            sleep=native.sleep,
+            reraise=True,
+        )
+        with contextlib.suppress(rbd.ImageNotFound):
+            attempts(rbd.RBD().remove, self.ioctx, name)
+
+
+class ImagePool:
     """The images of one pool, which need not exist yet."""
 
     def __init__(self, settings: RbdSettings, pool: str) -> None:
@@ -67,6 +99,7 @@ class Images:
             yield Pool(connection, ioctx)
 
     @native.in_thread
+    @retry_on_refused_connection
     def create(self, name: str, size_bytes: int) -> None:
         """Make an empty image.
 
@@ -101,7 +134,7 @@ class Images:
         )
 
     @native.in_thread
-    @begun_again_when_lost
+    @retry_on_lost_connection
     def writer(self, name: str) -> RbdWriter:
         """The image, opened to be filled."""
         path = self.path(name)
@@ -110,7 +143,7 @@ class Images:
             for option, setting in UNCACHED.items():
                 pool.connection.cluster.conf_set(option, setting)
             image = stack.enter_context(rbd.Image(pool.ioctx, name))
-            return RbdWriter(image, path, stack.pop_all())
+            return RbdWriter(image, path, pool.connection, stack.pop_all())
 
     @contextlib.contextmanager
     def new(self, name: str) -> Iterator[None]:
@@ -134,7 +167,7 @@ class Images:
         return object_bytes.bit_length() - 1
 
 
-def site(settings: RbdSettings, connection: Connection) -> ClonePolicy:
+def clone_policy(settings: RbdSettings, connection: Connection) -> ClonePolicy:
     """What is trusted in the connected cluster."""
     return ClonePolicy(
         fsid=connection.fsid,

@@ -1,5 +1,5 @@
 # SPDX-License-Identifier: Apache-2.0
-"""Bases that nobody finds any more, and who still needs them."""
+"""Bases that are not found any more, and whether clones need them still."""
 
 import contextlib
 import struct
@@ -9,9 +9,19 @@ from oslo_log import log as logging
 import rados
 import rbd
 
+from cinder_cow import errors, native
 from cinder_cow.backends import base_names
-from cinder_cow.backends.rbd import base_snapshot
-from cinder_cow.backends.rbd.pool import Pool
+from cinder_cow.backends.rbd import (
+    base_records,
+    base_snapshot,
+    error_mapping,
+    rename,
+)
+from cinder_cow.backends.rbd.pool import (
+    ImagePool,
+    Pool,
+    retry_on_lost_connection,
+)
 
 LOG = logging.getLogger(__name__)
 
@@ -19,30 +29,64 @@ LOG = logging.getLogger(__name__)
 NEEDED = (rbd.ImageBusy, rbd.ImageHasSnapshots)
 
 
-def retire(ioctx: rados.Ioctx, name: str) -> None:
-    """Rename the base, if it is finished. Its clones know it by its id."""
-    with contextlib.suppress(rbd.ImageNotFound):
-        base_snapshot.at_snapshot(ioctx, name).close()
-        rbd.RBD().rename(ioctx, name, f'{base_names.RETIRED}{uuid.uuid4()}')
+def retire(images: ImagePool, name: str) -> None:
+    """Rename the base, if it is finished. Its clones know it by its id.
+
+    To be called in any thread.
+
+    :raises StorageError: when it still bears its name after some tries.
+    """
+    for last in (False, False, True):
+        if not _is_finished(images, name):
+            return  # or another is built under that name
+        try:
+            new_name = f'{base_names.RETIRED}{uuid.uuid4()}'
+            rename.rename(images, name, new_name)
+        except errors.StorageError as exc:
+            # It may have crashed when all was done.
+            if last and _is_finished(images, name):
+                raise
+            LOG.warning('It is looked at again: %s', exc)
+
+
+@native.in_thread
+@retry_on_lost_connection
+def _is_finished(images: ImagePool, name: str) -> bool:
+    with images.opened(f'look for the base {images.path(name)}') as pool:
+        try:
+            base_snapshot.at_snapshot(pool.ioctx, name).close()
+        except rbd.ImageNotFound:
+            return False
+    return True
 
 
 def purge(pool: Pool) -> list[str]:
     """Remove what can be removed; the names. What cannot is left for later."""
-    removed = []
-    for name in rbd.RBD().list(pool.ioctx):
-        if not name.startswith(base_names.RETIRED):
-            continue
+    # Records first: what is made meanwhile has none yet, or is in the list.
+    recorded = base_records.names(pool.ioctx)
+    names = rbd.RBD().list(pool.ioctx)
+    for name in recorded.difference(names):
+        base_records.remove(pool.ioctx, name)
+    return [
+        name
+        for name in names
+        if name.startswith(base_names.RETIRED) and _remove(pool, name)
+    ]
+
+
+def _remove(pool: Pool, name: str) -> bool:
+    """Whether it is gone."""
+    action = f'remove the retired {name}'
+    with error_mapping.warning_unless_lost(action):
         try:
             if _free(pool, name):
                 rbd.RBD().remove(pool.ioctx, name)
-                removed.append(name)
+                return True
         except rbd.ImageNotFound:
-            pass  # another purge was faster
+            LOG.debug('%s was removed by another host', name)
         except NEEDED:
             LOG.debug('%s is still needed', name)
-        except (rbd.PermissionError, rbd.InvalidArgument) as exc:
-            LOG.warning('%s is left for later: %s', name, exc)
-    return removed
+    return False
 
 
 def _free(pool: Pool, name: str) -> bool:

@@ -4,32 +4,40 @@
 from collections.abc import Iterable
 
 from cinder_cow.backends.base import CheckResult
-from cinder_cow.backends.rbd import snapshots
+from cinder_cow.backends.rbd import pool_reading, snapshots
 from cinder_cow.backends.rbd.connection import Connection
 from cinder_cow.model import ClonePolicy, SnapshotRef, UnavailableReason
 from cinder_cow.planning import verdict
 
 
 def selftest(
-    connection: Connection, site: ClonePolicy, examples: Iterable[SnapshotRef]
+    connection: Connection,
+    policy: ClonePolicy,
+    examples: Iterable[SnapshotRef],
 ) -> list[CheckResult]:
-    """An answer for each image pool, and one on the clone format.
+    """An answer for each pool with images or their data, and for the rest.
 
     The image pools are those of cow_image_pools, or where it is empty those
     of the examples that lie in this cluster.
     """
     shown = list(examples)
-    here = {ref.pool for ref in shown if ref.fsid == site.fsid}
-    pools = site.image_pools or sorted(here)
+    here = {ref.pool for ref in shown if ref.fsid == policy.fsid}
+    pools = policy.image_pools or sorted(here)
     return [
-        *_place(site, shown, bool(here)),
-        *(_pool(connection, site, pool) for pool in pools),
+        *_place(policy, shown, bool(here)),
+        *(
+            answer
+            for pool in pools
+            for answer in _pool(connection, policy, pool, shown)
+        ),
+        *_new_data_pool(connection, policy),
+        *_glance_pools(connection, policy),
         _clone_format(connection),
     ]
 
 
 def _place(
-    site: ClonePolicy, shown: list[SnapshotRef], some_are_here: bool
+    policy: ClonePolicy, shown: list[SnapshotRef], some_are_here: bool
 ) -> list[CheckResult]:
     if some_are_here or not shown:
         return []
@@ -39,33 +47,131 @@ def _place(
             'Do images lie in the cluster of the volumes',
             False,
             f'none of the newest does: they lie in the cluster {elsewhere},'
-            f' the volumes in {site.fsid}, and every volume is a full copy',
+            f' the volumes in {policy.fsid}, and every volume is a full copy',
             "Make a store of the volumes' cluster Glance's default, or copy"
             ' the images: glance image-import --import-method copy-image',
         )
     ]
 
 
-def _pool(connection: Connection, site: ClonePolicy, pool: str) -> CheckResult:
-    question = f'May client.{site.user} read the image pool {pool}'
+def _pool(
+    connection: Connection,
+    policy: ClonePolicy,
+    pool: str,
+    examples: list[SnapshotRef],
+) -> list[CheckResult]:
+    question = f'May client.{policy.user} read the image pool {pool}'
     match snapshots.readable(connection, pool):
         case None:
-            return CheckResult(question, True, 'yes')
+            shown = [ref.image for ref in examples if ref.pool == pool]
+            return [
+                CheckResult(question, True, 'yes'),
+                *_data_pools(connection, policy, pool, shown),
+            ]
         case UnavailableReason.NO_POOL:
-            return CheckResult(
-                question,
-                False,
-                f'there is no such pool in the cluster {connection.fsid}',
-                'Correct cow_image_pools',
-            )
+            return [
+                CheckResult(
+                    question,
+                    False,
+                    f'there is no such pool in the cluster {connection.fsid}',
+                    'Correct cow_image_pools',
+                )
+            ]
         case absence:
-            return CheckResult(
-                question,
-                False,
-                f'no, {absence.value}: every volume from an image there is a'
-                f' full copy',
-                verdict.caps_remedy(site, pool),
-            )
+            return [
+                CheckResult(
+                    question,
+                    False,
+                    f'no, {absence.value}: every volume from an image there is'
+                    f' a full copy',
+                    verdict.caps_remedy(policy, pool),
+                )
+            ]
+
+
+def _data_pools(
+    connection: Connection, policy: ClonePolicy, pool: str, shown: list[str]
+) -> list[CheckResult]:
+    """One answer for each pool that the data of these images lies in.
+
+    A clone of an image succeeds where its data cannot be read.
+    """
+    objects = pool_reading.first_objects(connection, pool, shown)
+    return [
+        _readable(
+            f'May client.{policy.user} read the data of the images in {pool}'
+            f' from the pool {data_pool}',
+            pool_reading.denied(connection, data_pool, name),
+            policy,
+            f'profile rbd-read-only pool={data_pool}',
+            'volumes of such images are made, and every read of one fails',
+        )
+        for data_pool, name in objects.items()
+    ]
+
+
+def _new_data_pool(
+    connection: Connection, policy: ClonePolicy
+) -> list[CheckResult]:
+    """Where librbd puts the data of new images."""
+    pool = connection.cluster.conf_get('rbd_default_data_pool')
+    if not pool:
+        return []
+    return [
+        _readable(
+            f'May client.{policy.user} use {pool}, the rbd_default_data_pool'
+            f' of new volumes',
+            pool_reading.denied(connection, pool, 'rbd_data.self-test'),
+            policy,
+            f'profile rbd pool={pool}',
+            'volumes are made, and every read and write of one fails',
+        )
+    ]
+
+
+def _readable(
+    question: str,
+    denied: bool,
+    policy: ClonePolicy,
+    cap: str,
+    consequence: str,
+) -> CheckResult:
+    if not denied:
+        return CheckResult(question, True, 'yes')
+    return CheckResult(
+        question,
+        False,
+        f'no, permission denied: {consequence}',
+        f"Add '{cap}' to the osd caps of"
+        f' client.{policy.user}: ceph auth get client.{policy.user} shows'
+        f' them, ceph auth caps sets them all anew',
+    )
+
+
+def _glance_pools(
+    connection: Connection, policy: ClonePolicy
+) -> list[CheckResult]:
+    """Nothing where it is clear which pool Glance's images lie in."""
+    if policy.image_pools:
+        return []
+    own = {policy.pool, policy.base_pool}
+    pools = [
+        pool
+        for pool in sorted(connection.cluster.list_pools())
+        if pool not in own and pool_reading.has_images(connection, pool)
+    ]
+    if len(pools) < 2:
+        return []
+    return [
+        CheckResult(
+            'Is it known which pools hold the images of this Glance',
+            False,
+            f'no: cow_image_pools is empty, and {", ".join(pools)} hold'
+            f' images of Glance, of several Glances perhaps',
+            "Set cow_image_pools to the pools of this Glance's stores: images"
+            ' of no other are cloned then',
+        )
+    ]
 
 
 def _clone_format(connection: Connection) -> CheckResult:

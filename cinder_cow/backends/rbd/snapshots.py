@@ -67,6 +67,8 @@ def _look(
         except rados.ObjectNotFound:
             return UnavailableReason.NO_POOL
         except (rbd.PermissionError, *DENIED):
+            if connection.may_have_an_old_key:
+                raise
             return UnavailableReason.DENIED
 
 
@@ -111,6 +113,8 @@ def readable(connection: Connection, pool: str) -> UnavailableReason | None:
             known = connection.cluster.pool_exists(pool)
             return None if known else UnavailableReason.NO_POOL
         except DENIED:
+            if connection.may_have_an_old_key:
+                raise
             return UnavailableReason.DENIED
     return None
 

@@ -1,25 +1,31 @@
 # SPDX-License-Identifier: Apache-2.0
 """A volume that is being filled, by librbd."""
 
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
 import contextlib
 
 import rbd
 
-from cinder_cow import native
+from cinder_cow import errors, native
 from cinder_cow.backends.rbd import error_mapping
+from cinder_cow.backends.rbd.connection import Connection
 from cinder_cow.backends.writer import Done, VolumeWriter
 
 
 class RbdWriter(VolumeWriter):
-    """One open RBD image. Several threads may write to it at once."""
+    """One open RBD image. Thread-safe."""
 
     def __init__(
-        self, image: rbd.Image, path: str, resources: contextlib.ExitStack
+        self,
+        image: rbd.Image,
+        path: str,
+        connection: Connection,
+        resources: contextlib.ExitStack,
     ) -> None:
         """:param resources: closed with the writer, the image among them."""
         self._image = image
         self._path = path
+        self._connection = connection
         self._resources = resources
         self._object_bytes: int = image.stat()['obj_size']
 
@@ -34,38 +40,54 @@ class RbdWriter(VolumeWriter):
 
     def start_write(self, offset: int, data: bytes, done: Done) -> None:
         action = f'write to {self._path}'
-        with error_mapping.mapped(action):
-            self._image.aio_write(data, offset, _teller(action, done, data))
+        with self._mapped(action):
+            completed = self._completed(action, done, data)
+            self._image.aio_write(data, offset, completed)
 
     def start_zero(self, offset: int, length: int, done: Done) -> None:
         action = f'write zeros to {self._path}'
-        with error_mapping.mapped(action):
-            self._image.aio_write_zeroes(offset, length, _teller(action, done))
+        with self._mapped(action):
+            completed = self._completed(action, done)
+            self._image.aio_write_zeroes(offset, length, completed)
 
     @native.in_thread
     def flush(self) -> None:
-        with error_mapping.mapped(f'flush {self._path}'):
+        with self._mapped(f'flush {self._path}'):
             self._image.flush()
 
     @native.in_thread
     def close(self) -> None:
-        with error_mapping.mapped(f'close {self._path}'):
+        with self._mapped(f'close {self._path}'):
             self._resources.close()
 
+    @contextlib.contextmanager
+    def _mapped(self, action: str) -> Iterator[None]:
+        """A failed connection is not kept for the next caller."""
+        try:
+            with error_mapping.mapped(action):
+                yield
+        except errors.StorageError as exc:
+            self._connection.failed(exc)
+            raise
 
-def _teller(
-    action: str, done: Done, kept: bytes | None = None
-) -> Callable[[rbd.Completion], None]:
-    """A callback for librbd. It runs in a thread of librbd.
+    def _completed(
+        self, action: str, done: Done, data: bytes | None = None
+    ) -> Callable[[rbd.Completion], None]:
+        """A callback for librbd. It runs in a thread of librbd.
 
-    :param kept: what librbd reads in place till then: the binding does not
-        keep it.
-    """
+        :param data: what librbd reads in place till then: the binding holds
+            no reference to it.
+        """
 
-    def finished(completion: rbd.Completion) -> None:
-        nonlocal kept
-        kept = None
-        status = completion.get_return_value()
-        done(error_mapping.of_status(action, status) if status < 0 else None)
+        def completed(completion: rbd.Completion) -> None:
+            nonlocal data
+            data = None
+            status = completion.get_return_value()
+            if status >= 0:
+                done(None)
+                return
+            failure = error_mapping.of_status(action, status)
+            self._connection.failed(failure)
+            done(failure)
 
-    return finished
+        return completed

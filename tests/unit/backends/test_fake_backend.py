@@ -1,11 +1,11 @@
 # SPDX-License-Identifier: Apache-2.0
 import pytest
 
-from tests.contract.backend import BackendContract
+from tests.contract.backend import CloningBackendContract
 from tests.unit.conftest import CONTENT
 
 
-class TestMemoryBackend(BackendContract):
+class TestMemoryBackend(CloningBackendContract):
     @pytest.fixture
     def content(self):
         return CONTENT

@@ -7,14 +7,16 @@ import hashlib
 
 import pytest
 
-from cinder_cow import errors
+from cinder_cow import copying, errors
 from cinder_cow.backends import base_names
-from cinder_cow.base_images import builder
+from cinder_cow.backends.base_store import Room
+from cinder_cow.base_images import builder, scratch_check
+from cinder_cow.conversion.convert import ConversionLimits
 from cinder_cow.model import Verification
 from cinder_cow.transfer import copier
 from cinder_cow.transfer.limiter import CopyLimiter
 from tests.fakes.bases import MemoryBases
-from tests.fakes.source import MemorySource
+from tests.fakes.source import MemorySource, MemoryStream, thread_pool
 
 DISK = b'disk' * 2048
 #: With the disk's size where a qcow2 has it.
@@ -22,6 +24,9 @@ FILE = b'QFI-' * 6 + len(DISK).to_bytes(8, 'big') + b'QFI-' * 1016
 ROOM = len(DISK)
 NAME = 'cow-base-x'
 SCRATCH = 'cow-scratch-x'
+LIMITS = ConversionLimits(
+    seconds=1000, cpu_seconds=1000, address_space_bytes=2**30
+)
 
 
 class Converter:
@@ -32,10 +37,10 @@ class Converter:
         self.failure = None
         self.read = None
 
-    def virtual_size(self, image, source):
+    def virtual_size(self, image, source, cancellation):
         return len(DISK)
 
-    def convert(self, image, source, target):
+    def convert(self, image, source, target, cancellation):
         self.read = source.options['image']
         assert target.options['image'] == NAME
         content = self.store.things[NAME].content
@@ -149,24 +154,31 @@ def test_image_in_this_cluster_is_converted_where_it_lies(
     assert base.info.verification is Verification.ABSENT
 
 
-def test_it_is_read_for_its_hash_where_that_is_required(
-    store, converter, in_place
-):
-    base = make(store, converter, in_place, require_hash=True)
+def test_what_is_verified_is_what_is_converted(store, converter, in_place):
+    """And not what another source has under the image's name."""
+    source = MemorySource(FILE[::-1])
 
+    base = make(store, converter, in_place, source, require_hash=True)
+
+    assert source.opened == 0
     assert base.info.verification is Verification.HASH
     assert list(store.things) == [NAME]
 
 
-def test_and_other_bytes_are_not_converted(store, converter, in_place):
-    source = MemorySource(FILE[::-1])
+@pytest.mark.parametrize('other', [FILE[::-1], FILE[:-1], FILE + b'1'])
+def test_other_bytes_where_the_image_lies_are_not_converted(
+    store, converter, in_place, backend, other
+):
+    (ref,) = backend.images
+    backend.images[ref] = other
 
     fails(
         errors.SourceDamaged,
         store,
         converter,
         in_place,
-        source,
+        MemorySource(FILE),
+        room=2**64,
         require_hash=True,
     )
 
@@ -197,10 +209,14 @@ def test_signature_is_verified_once_and_recorded(
 
 
 @pytest.mark.parametrize('kind', ['raw', 'foreign', 'in_place'])
-def test_wrong_signature_leaves_nothing(store, converter, request, kind):
+def test_wrong_signature_leaves_nothing(
+    store, converter, request, backend, kind
+):
     image = dataclasses.replace(
         request.getfixturevalue(kind), hash_algo=None, hash_value=None
     )
+    (ref,) = backend.images
+    backend.images[ref] = FILE[::-1]
 
     fails(
         errors.SignatureInvalid,
@@ -208,6 +224,7 @@ def test_wrong_signature_leaves_nothing(store, converter, request, kind):
         converter,
         image,
         MemorySource(FILE[::-1]),
+        room=2**64,
         verifier=Verifier,
     )
 
@@ -230,7 +247,7 @@ def test_qemu_is_asked_for_the_size_of_other_formats(
     store, converter, foreign
 ):
     vmdk = dataclasses.replace(foreign, disk_format='vmdk')
-    converter.virtual_size = lambda _image, source: len(DISK) + 1
+    converter.virtual_size = lambda *_args: len(DISK) + 1
 
     error = fails(errors.ImageTooBig, store, converter, vmdk)
 
@@ -283,7 +300,7 @@ def test_without_the_lease_nothing_is_committed(
 
     # What is there is the next builder's: it is not removed either.
     assert ('commit', NAME) not in store.calls
-    assert NAME in store.things
+    assert store.things
 
 
 def _also(function, more):
@@ -334,23 +351,195 @@ def test_what_cannot_be_removed_does_not_hide_the_error(
     assert 'unfinished base' in caplog.text
 
 
-def test_lease_is_kept_while_bytes_flow(store, converter, foreign):
-    store.lease_kept = []
+def built_with(store, converter, image, source, lease, **settings):
+    image_copier = copier.ImageCopier(
+        copier.CopySettings(), [source], CopyLimiter(1)
+    )
+    base_builder = builder.BaseBuilder(
+        builder.BuildSettings(**settings), store, image_copier, converter
+    )
+    return base_builder.build(
+        NAME, image, copier.CopyRequest(None), ROOM, lease
+    )
+
+
+@pytest.mark.parametrize(('stall', 'least'), [(1, 30), (3, 30), (70, 70)])
+def test_lease_lasts_from_report_to_report_and_not_for_ever(
+    store, converter, foreign, stall, least
+):
+    lengths = []
     lease = store.lease(NAME)
-    lease.keep = store.lease_kept.append
-    settings = builder.BuildSettings(stall_seconds=7, convert_seconds=99)
+    lease.keep = lengths.append
+
+    built_with(
+        store,
+        converter,
+        foreign,
+        MemorySource(FILE),
+        lease,
+        stall_seconds=stall,
+        conversion=LIMITS,
+    )
+
+    assert min(lengths) == least
+    of_qemu = LIMITS.of_info().seconds + LIMITS.of_disk(ROOM).seconds
+    assert of_qemu in lengths  # while qemu-img may run
+    assert max(lengths) <= builder.DISCARD_SECONDS
+
+
+def test_lost_lease_stops_the_copy(store, converter, foreign):
+    """Which would go on for ever."""
+    copied = []
+
+    def chunks():
+        while True:
+            copied.append(1)
+            if len(copied) == 3:
+                store.take_away(NAME)
+            yield bytes(2**20)
+
+    endless = dataclasses.replace(
+        foreign, size_bytes=2**40, hash_algo=None, hash_value=None
+    )
+    store.space = Room(0, 2**50, 2**50)
+    reading = MemoryStream('memory', (), 1)
+    reading.chunks = chunks
+    lease = store.lease(NAME)
+    store.create = lambda _name, _size: scratch_check.NullWriter()
+
+    with pytest.raises(errors.LeaseLost):
+        built_with(store, converter, endless, MemorySource(reading), lease)
+
+    assert reading.closed
+    assert not thread_pool()
+
+
+def test_lost_lease_kills_the_conversion(store, converter, foreign):
+    """The converter is handed what kills qemu-img."""
+
+    def convert(_image, _source, _target, cancellation):
+        killed = []
+        with cancellation.stopping(killed.append):
+            store.take_away(NAME)
+        assert killed
+        raise copying.Cancelled
+
+    converter.convert = convert
+
+    with pytest.raises(errors.LeaseLost):
+        make(store, converter, foreign)
+
+
+def test_request_that_is_cancelled_ends_the_build(store, converter, foreign):
+    cancellation = copying.Cancellation()
+
+    def convert(*args):
+        cancellation.cancel()
+        args[-1].check()
+
+    converter.convert = convert
     image_copier = copier.ImageCopier(
         copier.CopySettings(), [MemorySource(FILE)], CopyLimiter(1)
     )
     base_builder = builder.BaseBuilder(
-        settings, store, image_copier, converter
+        builder.BuildSettings(), store, image_copier, converter
     )
+    request = copier.CopyRequest(None, cancellation=cancellation)
 
-    base_builder.build(NAME, foreign, copier.CopyRequest(None), ROOM, lease)
+    with store.lease(NAME) as lease, pytest.raises(errors.CopyCancelled):
+        base_builder.build(NAME, foreign, request, ROOM, lease)
 
-    assert store.lease_kept[0] == float('inf')  # while it waits for its turn
-    assert set(store.lease_kept[1:-2]) == {7}  # while bytes flow
-    assert store.lease_kept[-2:] == [99, 99]  # while qemu-img may run
+    assert store.things == {}
+
+
+def test_what_fails_of_a_lost_lease_is_named_so(store, converter, foreign):
+    """Its successor removes what the conversion was writing."""
+
+    def convert(*_args, **_kwargs):
+        store.take_away(NAME)
+        raise errors.StorageError('write', OSError('no such image'))
+
+    converter.convert = convert
+
+    with pytest.raises(errors.LeaseLost):
+        make(store, converter, foreign)
+
+
+def test_image_that_a_former_builder_has_open_is_waited_for(
+    store, converter, foreign, monkeypatch
+):
+    monkeypatch.setattr(builder, 'BUSY_PAUSE_SECONDS', 0.001)
+    discard, busy = store.discard, [3]
+
+    def discard_when_free(name):
+        if busy[0]:
+            busy[0] -= 1
+            raise errors.StorageBusy(f'remove {name}', OSError('busy'))
+        discard(name)
+
+    store.discard = discard_when_free
+
+    make(store, converter, foreign)
+
+    assert list(store.things) == [NAME]
+
+
+def test_but_not_for_ever(store, converter, foreign, monkeypatch):
+    monkeypatch.setattr(builder, 'BUSY_PAUSE_SECONDS', 0.001)
+    monkeypatch.setattr(builder, 'BUSY_SECONDS', 0.02)
+
+    def discard(name):
+        raise errors.StorageBusy(f'remove {name}', OSError('busy'))
+
+    store.discard = discard
+
+    with pytest.raises(errors.StorageBusy):
+        make(store, converter, foreign)
+
+
+def test_disk_that_does_not_fit_ends_the_download_at_its_head(
+    store, converter, foreign
+):
+    head = b'QFI\xfb' + bytes(20) + (ROOM + 1).to_bytes(8, 'big')
+    read = []
+
+    def chunks():
+        yield head.ljust(2**20, b'1')
+        while len(read) < 1000:  # far more than is held in memory
+            read.append(1)
+            yield b'1' * 2**20
+        raise AssertionError('all was read')
+
+    reading = MemoryStream('memory', (), 1)
+    reading.chunks = chunks
+    source = MemorySource(reading)
+    large = dataclasses.replace(foreign, size_bytes=2**40)
+    store.create = lambda _name, _size: scratch_check.NullWriter()
+    store.space = Room(0, 2**50, 2**50)
+
+    with pytest.raises(errors.ImageTooBig) as caught:
+        built_with(store, converter, large, source, store.lease(NAME))
+
+    assert caught.value.image_bytes == ROOM + 1
+    assert source.opened == 1
+
+
+@pytest.mark.parametrize('kind', ['raw', 'foreign', 'in_place'])
+def test_base_that_there_is_no_room_for_is_not_begun(
+    store, converter, request, kind
+):
+    store.space = Room(2**40, 2**40, 10)
+    image = request.getfixturevalue(kind)
+
+    fails(errors.NoRoomForBase, store, converter, image)
+
+    assert converter.read is None
+
+
+def test_project_of_the_image_is_kept_with_the_base(store, converter, raw):
+    owned = dataclasses.replace(raw, owner='project-1')
+
+    assert make(store, converter, owned).info.owner == 'project-1'
 
 
 def test_names_of_these_tests_are_those_of_the_house():

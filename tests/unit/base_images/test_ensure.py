@@ -2,19 +2,21 @@
 
 """Found, waited for, or built once; with a store and a builder in memory."""
 
+import contextlib
 import dataclasses
 import threading
 
 import pytest
-import tenacity
 
 from cinder_cow import errors
 from cinder_cow.backends.base_store import BuildRecord
 from cinder_cow.base_images import ensure
 from cinder_cow.model import Verdict, Verification
+from cinder_cow.transfer import copier
 from tests.fakes.bases import MemoryBases, info
 
 ROOM = 2**20
+REQUEST = copier.CopyRequest(glance=None)
 CLONEABLE = Verdict(parent=object())
 
 
@@ -25,6 +27,9 @@ class BaseBuilder:
         self.store = store
         self.made = 0
         self._tries = tries or (None,)
+
+    def slot(self, request):
+        return contextlib.nullcontext()
 
     def build(self, name, image, request, volume_bytes, lease):
         act = self._tries[min(self.made, len(self._tries) - 1)]
@@ -39,7 +44,7 @@ class BaseBuilder:
 
 @pytest.fixture(autouse=True)
 def quick(monkeypatch):
-    monkeypatch.setattr(ensure, 'LOOKS', tenacity.wait_fixed(0.001))
+    monkeypatch.setattr(ensure, 'PAUSE_SECONDS', (0.001, 0.002))
 
 
 @pytest.fixture
@@ -71,12 +76,12 @@ def unacceptable():
 def test_first_to_ask_builds_and_all_later_ones_find(store, qcow2):
     ours = put_together(store)
 
-    first = ours.ensure(qcow2, None, ROOM)
-    second = ours.ensure(qcow2, None, ROOM)
+    first = ours.ensure(qcow2, REQUEST, ROOM)
+    second = ours.ensure(qcow2, REQUEST, ROOM)
 
     assert (first.built, second.built) == (True, False)
     assert first.base == second.base == ours.find(qcow2)
-    assert store.leases == store.written_notes == {}
+    assert store.leases == store.records == {}
 
 
 def test_many_at_once_build_once(store, qcow2):
@@ -87,7 +92,7 @@ def test_many_at_once_build_once(store, qcow2):
 
     def ask():
         gate.wait()
-        found.append(ours.ensure(qcow2, None, ROOM))
+        found.append(ours.ensure(qcow2, REQUEST, ROOM))
 
     threads = [threading.Thread(target=ask) for _ in range(16)]
     for each in threads:
@@ -107,97 +112,305 @@ def test_waiter_goes_on_when_the_builder_has_died(store, qcow2):
 
     threading.Timer(0.05, lambda: now.append(now.pop() + 31)).start()
 
-    assert ours.ensure(qcow2, None, ROOM).built
+    assert ours.ensure(qcow2, REQUEST, ROOM).built
 
 
-def test_failed_build_is_told_and_tried_again_by_the_next(store, qcow2):
-    ours = put_together(store, unreachable(), None)
+def test_failed_build_is_recorded_and_tried_again_by_the_next(store, qcow2):
+    ours = put_together(store, unreachable(), None, host='a')
 
     with pytest.raises(errors.SourceUnreachable):
-        ours.ensure(qcow2, None, ROOM)
-    assert store.written_notes[ours.name(qcow2)].failures == 1
+        ours.ensure(qcow2, REQUEST, ROOM)
+    record = store.records[ours.name(qcow2)]
+    assert record.failures == 1
+    assert record.failures_by_host == {'a': 1}
+    assert not record.final
     assert store.leases == {}
 
-    assert ours.ensure(qcow2, None, ROOM).built
-    assert store.written_notes == {}
+    assert ours.ensure(qcow2, REQUEST, ROOM).built
+    assert store.records == {}
 
 
-def while_another_builds(store, ours, qcow2, notes):
-    """What a waiter comes to, to whom each look shows the next note."""
+def while_another_builds(store, ours, qcow2, record):
+    """What a waiter comes to, for whom the other's build ends like that."""
     name = ours.name(qcow2)
     lease = store.lease(name)
-    told = iter(notes)
 
     def proceed():
-        for note in told:
-            store.set_build_record(name, note)
-            break
+        store.set_build_record(name, record)
         lease.release()
 
     timer = threading.Timer(0.05, proceed)
     timer.start()
     try:
-        return ours.ensure(qcow2, None, ROOM)
+        return ours.ensure(qcow2, REQUEST, ROOM)
     finally:
         timer.join()
 
 
-def test_who_waited_for_one_failure_tries_itself(store, qcow2):
-    ours = put_together(store)
-
-    ensured = while_another_builds(
-        store, ours, qcow2, [BuildRecord(1, 'SourceUnreachable', 'no route')]
+def failed(image, kind='SourceUnreachable', final=False, virtual=0, **hosts):
+    return BuildRecord(
+        sum(hosts.values()),
+        kind,
+        'no route',
+        final,
+        image_id=image.image_id,
+        failures_by_host=hosts,
+        virtual_bytes=virtual,
     )
+
+
+@pytest.mark.parametrize('hosts', [{'a': 5}, {'a': 2, 'b': 2}, {'here': 1}])
+def test_failure_of_another_host_is_not_that_of_who_waits(store, qcow2, hosts):
+    ours = put_together(store, host='here')
+
+    ensured = while_another_builds(store, ours, qcow2, failed(qcow2, **hosts))
 
     assert ensured.built
 
 
-@pytest.mark.parametrize(
-    'note',
-    [
-        BuildRecord(2, 'SourceUnreachable', 'no route'),
-        BuildRecord(1, 'ImageUnacceptable', 'no route', final=True),
-    ],
-)
-def test_who_waited_in_vain_is_told_the_cause(store, qcow2, note):
-    ours = put_together(store)
+@pytest.mark.parametrize('hosts', [{'here': 2}, {'a': 3, 'b': 3}])
+def test_tries_are_bounded_by_host_and_in_all(store, qcow2, hosts):
+    ours = put_together(store, host='here')
 
     with pytest.raises(errors.BuildFailed, match='no route') as caught:
-        while_another_builds(store, ours, qcow2, [note])
+        while_another_builds(store, ours, qcow2, failed(qcow2, **hosts))
 
-    assert caught.value.kind == note.kind
+    assert caught.value.kind == 'SourceUnreachable'
     assert caught.value.image_id == qcow2.image_id
     assert store.leases == {}
 
 
+def test_image_at_fault_is_so_for_all_who_wait(store, qcow2):
+    ours = put_together(store, host='here')
+
+    with pytest.raises(errors.BuildFailed, match='no route') as caught:
+        while_another_builds(
+            store,
+            ours,
+            qcow2,
+            failed(qcow2, 'ImageUnacceptable', final=True, a=1),
+        )
+
+    assert caught.value.kind == 'ImageUnacceptable'
+
+
+def test_another_image_that_claims_the_same_hash_is_not_at_fault(store, qcow2):
+    """Whoever adds a location says what hash it has."""
+    ours = put_together(store, host='here')
+    other = dataclasses.replace(qcow2, image_id='other')
+    record = failed(other, 'ImageUnacceptable', True, ROOM + 1, here=9)
+
+    assert while_another_builds(store, ours, qcow2, record).built
+
+
 def test_failures_of_yesterday_do_not_count(store, qcow2):
-    ours = put_together(store)
+    ours = put_together(store, host='here')
     store.set_build_record(
         ours.name(qcow2),
-        BuildRecord(7, 'ImageUnacceptable', 'bad', final=True),
+        failed(qcow2, 'ImageUnacceptable', final=True, here=7),
     )
 
-    assert ours.ensure(qcow2, None, ROOM).built
+    assert ours.ensure(qcow2, REQUEST, ROOM).built
 
 
-def test_image_at_fault_is_noted_as_such(store, qcow2):
+def test_image_at_fault_is_recorded_as_such(store, qcow2):
     ours = put_together(store, unacceptable())
 
     with pytest.raises(errors.ImageUnacceptable):
-        ours.ensure(qcow2, None, ROOM)
+        ours.ensure(qcow2, REQUEST, ROOM)
 
-    note = store.written_notes[ours.name(qcow2)]
-    assert note.final
-    assert note.cause == 'it has a backing file'
+    record = store.records[ours.name(qcow2)]
+    assert record.final
+    assert record.cause == 'it has a backing file'
+
+
+@pytest.mark.parametrize(
+    'failure',
+    [
+        errors.ToolMissing('qemu-img', 'qemu-utils'),
+        errors.SourceUnreachable('glance', 'i-1', 'token expired'),
+        errors.SourceStalled('glance', 'i-1', 'no byte'),
+        errors.StorageUnreachable('write', OSError('timed out')),
+        errors.NoRoomForBase('build', ValueError('full')),
+        errors.StorageBusy('remove', OSError('busy')),
+        errors.ConversionLimitExceeded('i-1', 'took long', 'option'),
+        errors.ConfinementMissing('no landlock'),
+    ],
+)
+def test_failure_of_a_host_or_moment_is_never_final(store, qcow2, failure):
+    ours = put_together(store, failure)
+
+    for _ in range(2):
+        with pytest.raises(type(failure)):
+            ours.ensure(qcow2, REQUEST, ROOM)
+
+    assert not store.records[ours.name(qcow2)].final
+
+
+def test_image_that_came_damaged_twice_is_at_fault(store, qcow2):
+    ours = put_together(
+        store, errors.SourceDamaged('glance', 'i-1', 'other bytes')
+    )
+
+    found = []
+    for _ in range(2):
+        with pytest.raises(errors.SourceDamaged):
+            ours.ensure(qcow2, REQUEST, ROOM)
+        found.append(store.records[ours.name(qcow2)].final)
+
+    assert found == [False, True]
 
 
 def test_volume_that_is_too_small_is_no_failure_of_the_base(store, qcow2):
-    ours = put_together(store, errors.ImageTooBig('i-1', 2, 1))
+    ours = put_together(store, errors.ImageTooBig('i-1', ROOM, 1), None)
 
     with pytest.raises(errors.ImageTooBig):
-        ours.ensure(qcow2, None, 1)
+        ours.ensure(qcow2, REQUEST, 1)
 
-    assert store.written_notes == store.leases == {}
+    assert store.records[ours.name(qcow2)].failures == 0
+    assert store.leases == {}
+    assert ours.ensure(qcow2, REQUEST, ROOM).built
+
+
+def test_next_volume_that_is_too_small_is_refused_without_a_build(
+    store, qcow2
+):
+    ours = put_together(store, errors.ImageTooBig('i-1', ROOM, 1))
+
+    for _ in range(10):
+        with pytest.raises(errors.ImageTooBig) as caught:
+            ours.ensure(qcow2, REQUEST, ROOM - 1)
+        assert caught.value.image_bytes == ROOM
+
+    assert ours._base_builder.made == 1
+
+
+def test_waiters_of_a_build_that_found_the_disk_too_big_are_refused(
+    store, qcow2
+):
+    ours = put_together(store)
+
+    with pytest.raises(errors.ImageTooBig):
+        while_another_builds(
+            store, ours, qcow2, failed(qcow2, virtual=ROOM + 1)
+        )
+
+    assert ours._base_builder.made == 0
+
+
+def test_lost_lease_lets_the_volume_wait_for_the_next_builder(store, qcow2):
+    ours = put_together(store, errors.LeaseLost('x', 'taken'), None)
+
+    assert ours.ensure(qcow2, REQUEST, ROOM).built
+    assert ours._base_builder.made == 2
+
+
+def test_lease_that_is_lost_again_and_again_is_an_error(store, qcow2):
+    ours = put_together(store, errors.LeaseLost('x', 'taken'))
+
+    with pytest.raises(errors.LeaseLost):
+        ours.ensure(qcow2, REQUEST, ROOM)
+
+    assert ours._base_builder.made == ensure.MOST_LOSSES
+
+
+def test_who_waits_for_a_slot_holds_no_lease(store, qcow2):
+    ours = put_together(store)
+    name = ours.name(qcow2)
+    held = []
+
+    @contextlib.contextmanager
+    def slot(_request):
+        held.append(name in store.leases)
+        yield
+        held.append(name in store.leases)
+
+    ours._base_builder.slot = slot
+
+    assert ours.ensure(qcow2, REQUEST, ROOM).built
+    assert held == [False, False]
+
+
+def test_base_that_came_while_a_slot_was_waited_for_is_used(store, qcow2):
+    ours = put_together(store)
+
+    @contextlib.contextmanager
+    def slot(_request):
+        store.add(ours.name(qcow2), b'raw')
+        yield
+
+    ours._base_builder.slot = slot
+
+    assert not ours.ensure(qcow2, REQUEST, ROOM).built
+    assert ours._base_builder.made == 0
+
+
+def test_wait_for_a_slot_ends_when_another_host_has_built_the_base(
+    store, qcow2
+):
+    """As the limiter waits: it looks every now and then."""
+    ours = put_together(store)
+
+    @contextlib.contextmanager
+    def slot(request):
+        request.cancellation.check()
+        store.add(ours.name(qcow2), b'raw')
+        request.cancellation.check()
+        raise AssertionError('it waits on')
+        yield
+
+    ours._base_builder.slot = slot
+
+    assert not ours.ensure(qcow2, REQUEST, ROOM).built
+
+
+@pytest.mark.parametrize(
+    'end',
+    [
+        errors.CopyCancelled('i-1'),
+        errors.ConversionInterrupted('i-1', 'SIGTERM'),
+    ],
+)
+def test_interrupted_build_is_no_failure(store, qcow2, end):
+    ours = put_together(store, end)
+
+    with pytest.raises(type(end)):
+        ours.ensure(qcow2, REQUEST, ROOM)
+
+    assert store.records[ours.name(qcow2)].failures == 0
+
+
+def test_finished_base_counts_though_its_record_cannot_be_removed(
+    store, qcow2, caplog
+):
+    ours = put_together(store, lambda: store.failing.add('set_build_record'))
+
+    assert ours.ensure(qcow2, REQUEST, ROOM).built
+    assert 'left to a sweep' in caplog.text
+
+
+def test_killed_build_leaves_its_record_to_a_sweep(store, qcow2):
+    def kill():
+        raise KeyboardInterrupt
+
+    ours = put_together(store, kill)
+
+    with pytest.raises(KeyboardInterrupt):
+        ours.ensure(qcow2, REQUEST, ROOM)
+
+    assert store.records[ours.name(qcow2)].kind == ''
+    assert store.leases == {}
+
+
+def test_base_of_untrusted_locations_is_not_used_when_they_must_be_trusted(
+    store, image
+):
+    lax = put_together(store, strict_locations=False)
+    strict = put_together(store)
+
+    assert lax.ensure(image, REQUEST, ROOM).built
+    assert strict.find(image) is None
+    assert strict.ensure(image, REQUEST, ROOM).built
 
 
 def test_required_hash_has_an_unverified_base_built_anew(store, qcow2):
@@ -206,7 +419,7 @@ def test_required_hash_has_an_unverified_base_built_anew(store, qcow2):
     store.add(name, b'old', verification=Verification.ABSENT)
 
     assert ours.find(qcow2) is None
-    ensured = ours.ensure(qcow2, None, ROOM)
+    ensured = ours.ensure(qcow2, REQUEST, ROOM)
 
     assert ensured.built
     assert ensured.base.info.verification is Verification.HASH

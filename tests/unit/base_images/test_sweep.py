@@ -1,13 +1,15 @@
 # SPDX-License-Identifier: Apache-2.0
 import logging
+import time
 
 import pytest
 
 from cinder_cow import errors
 from cinder_cow.backends import base_names
-from cinder_cow.backends.base_store import BuildRecord
+from cinder_cow.backends.base_store import BuildRecord, Room
 from cinder_cow.base_images.eviction import EvictionLimits, EvictionReason
-from cinder_cow.base_images.sweep import NOTE_SECONDS, SWEEP, sweep
+from cinder_cow.base_images.sweep import RECORD_SECONDS, SWEEP, sweep
+from cinder_cow.base_images.sweep_lease import SweepLease
 from tests.fakes.bases import MemoryBases
 
 NOW = 10_000.0
@@ -41,7 +43,7 @@ def names(gone):
 
 
 def snapshot(store):
-    return dict(store.things), dict(store.retired), dict(store.written_notes)
+    return dict(store.things), dict(store.retired), dict(store.records)
 
 
 def test_within_the_limits_nothing_goes(store):
@@ -237,20 +239,24 @@ def test_base_whose_builder_died_after_finishing_it_stays(store):
 
 
 def test_failure_can_be_read_for_an_hour(store, dead_build):
-    note = BuildRecord(1, 'StorageFull', 'full', written=NOW - NOTE_SECONDS)
-    store.set_build_record(dead_build, note)
+    record = BuildRecord(
+        1, 'StorageFull', 'full', written=NOW - RECORD_SECONDS
+    )
+    store.set_build_record(dead_build, record)
     answer = swept(store, EvictionLimits())
-    assert store.build_records() == {dead_build: note}
-    assert not answer.abandoned_builds
+    assert store.build_records() == {dead_build: record}
+    assert answer.abandoned_builds == (dead_build,)
     assert set(store.things) == {A, B}
 
-    old = BuildRecord(1, 'StorageFull', 'full', written=NOW - NOTE_SECONDS - 1)
+    old = BuildRecord(
+        1, 'StorageFull', 'full', written=NOW - RECORD_SECONDS - 1
+    )
     store.set_build_record(dead_build, old)
     swept(store, EvictionLimits())
     assert not store.build_records()
 
 
-def test_note_stays_when_its_build_cannot_be_removed(store, dead_build):
+def test_record_stays_when_its_build_cannot_be_removed(store, dead_build):
     store.failing.add(('discard', dead_build))
 
     answer = swept(store)
@@ -280,3 +286,104 @@ def test_store_that_cannot_say_what_it_keeps_is_an_error(store):
         swept(store)
 
     assert not store.leases
+
+
+def test_failed_record_without_remains_is_no_abandoned_build(store):
+    record = BuildRecord(1, 'StorageFull', 'full', written=NOW)
+    store.set_build_record('cow-base-x', record)
+
+    assert not swept(store, EvictionLimits()).abandoned_builds
+
+
+def test_what_bears_our_names_is_removed_whatever_the_records_say(store):
+    store.create('cow-base-raw-sha512-dd', 10)
+    store.create('cow-scratch-qcow2-sha512-ee', 10)
+
+    answer = swept(store, EvictionLimits())
+
+    assert answer.abandoned_builds == (
+        'cow-base-qcow2-sha512-ee',
+        'cow-base-raw-sha512-dd',
+    )
+    assert set(store.things) == {A, B}
+
+
+def test_unfinished_base_that_is_being_built_is_left_alone(store):
+    store.create('cow-base-raw-sha512-dd', 10)
+    with store.lease('cow-base-raw-sha512-dd'):
+        sweep(store, EvictionLimits(), lambda _ids: set(), now=lambda: NOW)
+
+    assert 'cow-base-raw-sha512-dd' in store.things
+
+
+@pytest.mark.parametrize('method', ['abandoned', 'build_records', 'room'])
+def test_question_that_fails_does_not_stop_the_sweep(store, method):
+    store.failing.add(method)
+
+    answer = swept(store)
+
+    assert names(answer.evicted) == [A, B]
+    assert len(answer.failures) == 1
+
+
+def test_share_of_the_pool_limits_the_bases(store):
+    store.space = Room(100, 900, 900)
+
+    answer = swept(store, EvictionLimits(max_share=0.1))
+
+    assert names(answer.evicted) == [A]
+
+
+def test_deleted_images_of_a_base_that_others_use_are_forgotten(store):
+    store.used(store.find(A), 'i-other')
+
+    swept(store, EvictionLimits(), deleted={'i-a'})
+
+    assert store.things[A].image_ids == {'i-other'}
+
+
+def test_sweep_whose_lease_is_lost_stops(store):
+    look = store.has_children
+
+    def has_children(name):
+        store.take_away(SWEEP)
+        return look(name)
+
+    store.has_children = has_children
+
+    with pytest.raises(errors.LeaseLost):
+        swept(store)
+
+    assert set(store.things) == {B}
+
+
+def test_no_step_keeps_the_sweeps_lease_for_ever(store):
+    lengths = []
+    take = store.lease
+
+    def lease(name):
+        taken = take(name)
+        keep = taken.keep
+        taken.keep = lambda seconds: lengths.append(seconds) or keep(seconds)
+        return taken
+
+    store.lease = lease
+
+    swept(store)
+
+    assert lengths
+    assert max(lengths) <= 1800
+
+
+def test_stuck_sweep_is_one_line_in_the_log(store, caplog):
+    lease = store.lease(SWEEP)
+    with SweepLease(lease, step_seconds=0.04) as sweep_lease:
+        sweep_lease.begin('remove retired bases')
+        deadline = time.monotonic() + 20
+        while 'stuck' not in caplog.text:
+            assert time.monotonic() < deadline
+            time.sleep(0.01)
+        time.sleep(0.1)
+
+    assert 'remove retired bases' in caplog.text
+    assert caplog.text.count('stuck') == 1

@@ -33,6 +33,7 @@ rbd_user = cinder
 rbd_store_chunk_size = 8
 cow_base_max_bytes = 100
 cow_base_max_idle_seconds = 9999999999
+cow_base_once_idle_seconds = -1
 """
 
 
@@ -125,6 +126,17 @@ def test_section_that_cannot_be_is_an_error(conf, text, backend, reason):
         configuration.section([conf(text)], backend)
 
 
+def test_file_that_cannot_be_parsed_is_named_and_not_shown(tmp_path):
+    secret = tmp_path / 'shadow'
+    secret.write_text('root:$6$secret:19000:0:99999:7:::\nnoise\n')
+
+    with pytest.raises(CommandFailed, match=str(secret)) as caught:
+        configuration.section([str(secret)], None)
+
+    assert 'secret$' not in str(caught.value)
+    assert '$6$' not in str(caught.value)
+
+
 def test_value_that_is_none_is_an_error(conf):
     text = CONF.replace('chunk_size = 8', 'chunk_size = big')
 
@@ -163,14 +175,14 @@ def test_list_for_people_has_units(store, run):
     assert '1.0 MiB' in out
 
 
-def test_show_tells_the_story(store, run):
+def test_show_says_how_a_base_was_made(store, run):
     status, out, _err = run('show', A, '-f', 'json')
 
     assert status == 0
-    told = json.loads(out)
-    assert told['Hash'] == f'sha512:{"ab" * 64}'
-    assert told['Source'] == 'glance'
-    assert told['Signature verified'] is False
+    shown = json.loads(out)
+    assert shown['Hash'] == f'sha512:{"ab" * 64}'
+    assert shown['Source'] == 'glance'
+    assert shown['Signature verified'] is False
 
 
 def test_show_of_none_tells_why_its_build_failed(store, run):
@@ -257,7 +269,7 @@ def test_sweep_shows_what_dead_builders_left(store, run):
 
     _status, out, _err = run('sweep', '--max-bytes', '9999999', '-f', 'csv')
 
-    assert '"cow-base-x","[]","removed","builder-died",' in out
+    assert '"cow-base-x","[]","removed","abandoned-build",' in out
 
 
 def test_dry_sweep_changes_nothing(store, run):

@@ -278,6 +278,40 @@ def test_copy_that_was_cancelled_before_does_not_begin():
     assert sink.operations == []
 
 
+def test_cancelled_copy_ends_with_the_error_that_it_was_given():
+    cancellation, other = Cancellation(), Injected('other')
+    cancellation.cancel(Injected('given'))
+    cancellation.cancel(other)
+
+    with pytest.raises(Injected, match='given'):
+        copy_stream(
+            chunked(MANY), MemorySink(), terms(), cancellation=cancellation
+        )
+    with pytest.raises(Injected, match='given'):
+        cancellation.check()
+
+
+def test_what_wakes_the_source_is_called_after_the_copy_has_its_error():
+    # Else the error of the source that was woken would be the copy's.
+    cancellation, silent = Cancellation(), threading.Event()
+
+    def chunks():
+        yield some(BLOCK)
+        assert silent.wait(5)
+        raise ValueError('woken')
+
+    timer = threading.Timer(0.05, cancellation.cancel)
+    timer.start()
+    with (
+        cancellation.stopping(lambda _error: silent.set()),
+        pytest.raises(Cancelled),
+    ):
+        copy_stream(
+            chunks(), MemorySink(BLOCK), terms(), cancellation=cancellation
+        )
+    timer.join()
+
+
 def test_cancellation_when_all_is_over_does_nothing():
     cancellation, sink = Cancellation(), MemorySink(len(MANY))
 

@@ -59,7 +59,7 @@ def test_size_that_glance_records_does_not_decide(image):
         plan.choose(claimed, TARGET, Verdict(parent(2 * GIB)))
 
 
-@pytest.mark.parametrize('disk_format', ['raw', 'iso'])
+@pytest.mark.parametrize('disk_format', ['raw', 'iso', 'gpt'])
 def test_image_that_cannot_be_cloned_is_streamed(image, disk_format):
     image = dataclasses.replace(image, disk_format=disk_format)
     verdict = Verdict(refusals=(REFUSAL,))
@@ -123,7 +123,7 @@ def test_image_that_is_to_be_converted_gets_a_base(image, rule, disk_format):
     assert chosen(image, FOREIGN, rule) == BuildBase(GIB, (REFUSAL,))
 
 
-@pytest.mark.parametrize('disk_format', ['raw', 'iso', *CONVERTED])
+@pytest.mark.parametrize('disk_format', ['raw', 'iso', 'gpt', *CONVERTED])
 @pytest.mark.parametrize('rule', [BaseRule.AUTO, BaseRule.ALWAYS])
 def test_base_that_is_there_is_cloned(image, rule, disk_format):
     image = sized(image, 1, disk_format)

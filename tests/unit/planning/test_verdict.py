@@ -48,8 +48,9 @@ def test_raw_image_in_our_cluster_is_cloneable():
     assert answer.refusals == ()
 
 
-def test_iso_is_raw_bytes():
-    assert judged(changed(IMAGE, disk_format='iso'))
+@pytest.mark.parametrize('disk_format', ['iso', 'gpt'])
+def test_iso_and_gpt_are_raw_bytes(disk_format):
+    assert judged(changed(IMAGE, disk_format=disk_format))
 
 
 def test_container_of_none_is_bare():

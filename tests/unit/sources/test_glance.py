@@ -4,12 +4,14 @@
 import contextlib
 import hashlib
 import random
+import threading
 import time
 import urllib.parse
 
 import pytest
 
 from cinder_cow import errors
+from cinder_cow.copying import Cancellation
 from cinder_cow.model import ImageInfo, Stream, Target
 from cinder_cow.sources import glance
 from tests.fakes.glance_server import TOKEN, Answer, GlanceServer, breaks
@@ -50,7 +52,7 @@ BROKEN = {
     'goes on elsewhere': breaks(1000, skips_bytes=1),
     'breaks for ever': breaks(1000),
 }
-UNREACHABLE = [204, 401, 403, 404, 410, 500, 503]
+UNREACHABLE = [203, 204, 206, 401, 403, 404, 410, 500, 503]
 
 
 @pytest.fixture
@@ -68,13 +70,20 @@ def serving():
     assert thread_pool() == []
 
 
-def source(**changes):
+def glance_source(**changes):
     given = {'stall_seconds': 0.5, **changes}
     return glance.GlanceSource(glance.GlanceSettings(**given))
 
 
+def wait_until(condition, seconds=10):
+    until = time.monotonic() + seconds
+    while not condition():
+        assert time.monotonic() < until
+        time.sleep(0.01)
+
+
 def read(server, image=IMAGE, **changes):
-    with source(**changes).open(image, server.access) as reading:
+    with glance_source(**changes).open(image, server.access) as reading:
         return b''.join(reading.chunks())
 
 
@@ -87,6 +96,48 @@ def test_image_of_unknown_size_arrives(serving):
     unknown = ImageInfo(IMAGE_ID, 'active', 'raw', 'bare')
 
     assert read(serving(Answer(length=-1)), unknown) == CONTENT
+
+
+class NotEnforcing:
+    """A server whose clients are as urllib3 1.26: it checks no length."""
+
+    def __init__(self, server):
+        self._server = server
+
+    def access(self):
+        client = self._server.access()
+
+        def trusting(response, **_more):
+            response.raw.enforce_content_length = False
+
+        client.http_client.session.session.hooks['response'].append(trusting)
+        return client
+
+
+@pytest.mark.parametrize('urllib3', ['1.26', '2'])
+@pytest.mark.parametrize('first', ['truncates', 'nothing comes'])
+@pytest.mark.parametrize('size_bytes', [0, SIZE])
+def test_body_shorter_than_its_length_is_damaged_though_the_size_is_unknown(
+    serving, urllib3, first, size_bytes
+):
+    image = ImageInfo(IMAGE_ID, 'active', 'raw', 'bare', size_bytes)
+    server = serving(BROKEN[first])
+    if urllib3 == '1.26':
+        server = NotEnforcing(server)
+
+    with pytest.raises(errors.SourceDamaged):
+        read(server, image)
+
+
+def test_client_that_cannot_be_made_is_unreachable():
+    def access():
+        raise AttributeError('injected')
+
+    with (
+        glance_source().open(IMAGE, access) as reading,
+        pytest.raises(errors.SourceUnreachable, match='AttributeError: inj'),
+    ):
+        list(reading.chunks())
 
 
 def test_glance_is_asked_as_the_user(serving):
@@ -209,7 +260,7 @@ def test_every_response_is_closed(serving, answers):
 def test_response_that_is_not_read_to_its_end_is_closed(serving):
     server = serving(Answer(stalls='body', sends_bytes=200_000, length=SIZE))
 
-    with source().open(IMAGE, server.access) as reading:
+    with glance_source().open(IMAGE, server.access) as reading:
         chunks = reading.chunks()
         with pytest.raises(errors.SourceStalled):
             list(chunks)
@@ -220,14 +271,14 @@ def test_response_that_is_not_read_to_its_end_is_closed(serving):
 # Through the engine, into a volume.
 
 
-def copy(server, backend, image=IMAGE, **more):
+def copy(server, backend, image=IMAGE, source=None, **more):
     return run(
         Stream(TARGET.size_bytes, ()),
         image,
         TARGET,
         backend,
         nothing,
-        [source()],
+        [source or glance_source()],
         glance=server.access,
         **more,
     )
@@ -266,6 +317,34 @@ def test_fault_leaves_no_volume(serving, backend, answer, error, downloads):
         copy(server, backend)
     assert backend.volumes == {}
     assert server.ranges.count(None) == downloads
+
+
+# Cancelled.
+
+
+@pytest.mark.parametrize('where', ['headers', 'body'])
+def test_cancelled_download_ends_soon_though_glance_is_silent(
+    serving, backend, where
+):
+    server = serving(Answer(stalls=where, sends_bytes=200_000, length=SIZE))
+    cancellation = Cancellation()
+    timer = threading.Timer(0.3, cancellation.cancel)
+    timer.start()
+    begun = time.monotonic()
+
+    with pytest.raises(errors.CopyCancelled, match=IMAGE_ID):
+        copy(
+            server,
+            backend,
+            cancellation=cancellation,
+            source=glance_source(stall_seconds=5),
+        )
+    assert time.monotonic() - begun < 3
+    assert backend.volumes == {}
+    assert len(server.seen) == 1
+    timer.join()
+    server.closing.set()
+    wait_until(lambda: thread_pool() == [])
 
 
 def test_corruption_without_a_hash_is_not_seen_and_said_to_be_so(

@@ -6,6 +6,7 @@ import dataclasses
 import pytest
 
 from cinder_cow import errors
+from cinder_cow.copying import Cancellation
 from tests.fakes.source import LETTER_BYTES, MemorySource, thread_pool
 from tests.unit.sources.filling import (
     AWAY,
@@ -275,12 +276,33 @@ def test_copy_says_when_it_begins_and_how_far_it_is(backend):
     assert (told[-1].bytes_done, told[-1].size_bytes) == (SIZE, SIZE)
 
 
-@pytest.mark.parametrize('name', ['begun', 'report', 'verifier'])
-def test_caller_that_fails_ends_the_copy(backend, name):
+@pytest.mark.parametrize('name', ['report', 'verifier'])
+def test_foreign_error_is_named_and_ends_the_copy(backend, name):
     def fail(*_args):
+        raise AttributeError('injected')
+
+    said = fails(
+        errors.SourceError, backend, MemorySource(CONTENT), **{name: fail}
+    )
+    assert 'AttributeError: injected' in said
+
+
+@pytest.mark.parametrize('when', ['open', 'chunks', 'first chunk'])
+def test_foreign_error_of_a_source_is_named(backend, when):
+    parts = {'chunks': (CONTENT[:9999], KeyError('injected'))}
+    given = parts.get(when, KeyError('injected'))
+    source = MemorySource(given if when != 'first chunk' else (given,))
+
+    said = fails(errors.SourceError, backend, source)
+    assert "KeyError: 'injected'" in said
+    assert source.opened == 1
+
+
+def test_caller_that_fails_before_the_copy_ends_it(backend):
+    def fail():
         raise ValueError('injected')
 
-    fails(ValueError, backend, MemorySource(CONTENT), **{name: fail})
+    fails(ValueError, backend, MemorySource(CONTENT), begun=fail)
 
 
 class Verifier:
@@ -315,6 +337,42 @@ def test_wrong_signature_leaves_no_volume_and_is_not_tried_again(backend):
         errors.SignatureInvalid, backend, source, image=BARE, verifier=Verifier
     )
     assert source.opened == 1
+
+
+# Cancelled from outside.
+
+
+def test_copy_that_is_cancelled_leaves_no_volume(backend):
+    cancellation = Cancellation()
+
+    class Endless(MemorySource):
+        def open(self, image, glance):
+            reading = super().open(image, glance)
+            chunks = reading.chunks
+
+            def cancelled():
+                yield next(chunks())
+                cancellation.cancel()
+                yield from chunks()
+
+            reading.chunks = cancelled
+            return reading
+
+    source = Endless(CONTENT)
+    fails(errors.CopyCancelled, backend, source, cancellation=cancellation)
+    assert source.opened == 1
+
+
+def test_cancellation_with_an_error_is_raised_as_that_error(backend):
+    lost = errors.LeaseLost('cow-base-1', 'expired')
+    cancellation = Cancellation()
+    cancellation.cancel(lost)
+    source = MemorySource(CONTENT)
+
+    with pytest.raises(errors.LeaseLost) as caught:
+        fill(backend, source, cancellation=cancellation)
+    assert caught.value is lost
+    assert source.opened == 0
 
 
 # The destination's own faults.
@@ -366,6 +424,37 @@ def test_failed_write_leaves_no_volume(backend, fail_at):
     fails(errors.StorageError, backend, source)
     assert backend.closed == 1
     assert source.opened == 1
+
+
+class Unclosable(RecordingBackend):
+    """Its connection is lost, at the second write if that is told."""
+
+    def _of(self, writer):
+        def close():
+            self.closed += 1
+            raise errors.ConnectionLost('close', OSError('injected'))
+
+        writer.close = close
+        return writer
+
+    def open(self, volume_name, size_bytes):
+        return self._of(super().open(volume_name, size_bytes))
+
+
+def test_close_that_fails_hides_no_error_before_it(caplog):
+    backend = Unclosable()
+    backend.fail_at = 2
+
+    said = fails(errors.StorageError, backend, MemorySource(CONTENT))
+    assert 'Could not write' in said
+    assert 'Could not close' in caplog.text
+
+
+def test_close_that_fails_is_an_error_of_its_own():
+    backend = Unclosable()
+
+    said = fails(errors.ConnectionLost, backend, MemorySource(CONTENT))
+    assert 'Could not close' in said
 
 
 def test_volume_that_cannot_be_opened_is_removed(backend):

@@ -1,4 +1,5 @@
 # SPDX-License-Identifier: Apache-2.0
+import contextlib
 import signal
 import subprocess
 import sys
@@ -8,27 +9,85 @@ import time
 
 import pytest
 
+from cinder_cow import copying, errors
 from cinder_cow.transfer.limiter import CopyLimiter
 
-SECONDS = 5
+SECONDS = 10
 
 
-def waiting(turns, count):
-    """Returns when so many wait."""
+def wait_until(condition):
     until = time.monotonic() + SECONDS
-    while len(turns._waiting) < count:
+    while not condition():
         assert time.monotonic() < until
         time.sleep(0.001)
 
 
+class Copies:
+    """Copies that ask for a slot of one limiter, each in its own thread."""
+
+    def __init__(self, limiter):
+        self.limiter = limiter
+        #: In the order in which they got their slot.
+        self.order = []
+        self.refused = []
+        self._ending = {}
+        self._threads = []
+
+    @property
+    def asking(self):
+        """How many have a slot or wait for one."""
+        return self.limiter.running + self.limiter.waiting
+
+    def ask(self, *names):
+        """Each name is a project and a number; relimiter when all wait."""
+        for name in names:
+            asking = self.asking
+            refused = len(self.refused)
+            self._threads.append(
+                threading.Thread(target=self._copy, args=(name,), daemon=True)
+            )
+            self._threads[-1].start()
+            wait_until(
+                lambda before=asking, refused=refused: (
+                    self.asking > before or len(self.refused) > refused
+                )
+            )
+
+    def end(self):
+        """Let all of them end, one after the other."""
+        ended = 0
+        while ended < len(self.order):
+            left = self.asking
+            self._ending[self.order[ended]].set()
+            ended += 1
+            wait_until(lambda left=left: self.asking < left)
+            wait_until(self._all_have_begun(ended))
+        for each in self._threads:
+            each.join(SECONDS)
+        assert (self.limiter.running, self.limiter.waiting) == (0, 0)
+        return ' '.join(self.order)
+
+    def _all_have_begun(self, ended):
+        return lambda: len(self.order) - ended == self.limiter.running
+
+    def _copy(self, name):
+        try:
+            with self.limiter.slot(name[0]):
+                self._ending[name] = threading.Event()
+                self.order.append(name)
+                self._ending[name].wait(SECONDS)
+        except errors.TooManyCopies:
+            self.refused.append(name)
+
+
 @pytest.mark.parametrize('limit', [1, 3])
 def test_never_more_than_the_limit_at_once(limit):
-    turns = CopyLimiter(limit)
+    limiter = CopyLimiter(limit)
     inside, most = [], []
 
     def body():
         for _ in range(5):
-            with turns.slot():
+            with limiter.slot():
                 inside.append(1)
                 most.append(len(inside))
                 time.sleep(0.001)
@@ -44,77 +103,127 @@ def test_never_more_than_the_limit_at_once(limit):
     assert max(most) == limit
 
 
-def test_first_come_first_served():
-    turns = CopyLimiter(1)
-    order = []
+def test_first_come_first_served_within_a_project():
+    copies = Copies(CopyLimiter(1))
 
-    def body(number):
-        with turns.slot():
-            order.append(number)
+    copies.ask('a0', 'a1', 'a2', 'a3', 'a4')
 
-    threads = []
-    with turns.slot():
-        for number in range(6):
-            threads.append(threading.Thread(target=body, args=(number,)))
-            threads[-1].start()
-            waiting(turns, number + 1)
-        assert order == []
-    for each in threads:
-        each.join(SECONDS)
+    assert copies.end() == 'a0 a1 a2 a3 a4'
 
-    assert order == [0, 1, 2, 3, 4, 5]
+
+def test_slots_go_to_the_projects_in_rotation():
+    copies = Copies(CopyLimiter(1))
+
+    copies.ask('a0', 'a1', 'a2', 'a3', 'b1', 'b2', 'c1')
+
+    assert copies.end() == 'a0 b1 c1 a1 b2 a2 a3'
+
+
+def test_project_with_the_fewest_copies_comes_next():
+    copies = Copies(CopyLimiter(3))
+
+    copies.ask('a0', 'a1', 'b0', 'a2', 'b1', 'c0')
+
+    assert copies.end().split()[3:] == ['c0', 'a2', 'b1']
 
 
 def test_newcomer_does_not_overtake_who_waits():
-    turns = CopyLimiter(1)
-    order = []
+    copies = Copies(CopyLimiter(1))
 
-    def body():
-        with turns.slot():
-            order.append('waited')
+    copies.ask('a0', 'b0', 'c0', 'b1')
 
-    with turns.slot():
-        thread = threading.Thread(target=body)
-        thread.start()
-        waiting(turns, 1)
-    with turns.slot():
-        order.append('came')
-    thread.join(SECONDS)
+    assert copies.end() == 'a0 b0 c0 b1'
 
-    assert order == ['waited', 'came']
+
+# A bound on those who wait.
+
+
+def test_one_more_than_may_wait_is_refused_at_once():
+    copies = Copies(CopyLimiter(1, max_waiting=2))
+
+    copies.ask('a0', 'a1', 'a2', 'a3')
+
+    assert copies.refused == ['a3']
+    assert copies.end() == 'a0 a1 a2'
+
+
+def test_nobody_waits_where_nobody_may():
+    limiter = CopyLimiter(1, max_waiting=0)
+
+    with limiter.slot('a'), pytest.raises(errors.TooManyCopies) as caught:
+        limiter.slot('b').__enter__()
+    assert 'cow_max_waiting_copies' in str(caught.value)
+
+
+def test_one_project_cannot_hold_all_places():
+    copies = Copies(CopyLimiter(1, max_waiting=4))
+
+    copies.ask('a0', 'a1', 'a2', 'a3', 'a4')
+    copies.ask('b0')
+    wait_until(lambda: copies.refused == ['a4'])
+    copies.ask('b1')
+    wait_until(lambda: copies.refused == ['a4', 'a3'])
+    copies.ask('b2', 'a5')
+
+    assert copies.refused == ['a4', 'a3', 'b2', 'a5']
+    assert copies.end() == 'a0 b0 a1 b1 a2'
+
+
+# Errors, interrupts and cancellation.
 
 
 @pytest.mark.parametrize('kind', [ValueError, KeyboardInterrupt, SystemExit])
-def test_error_gives_the_turn_up(kind):
-    turns = CopyLimiter(1)
+def test_error_gives_the_slot_back(kind):
+    limiter = CopyLimiter(1)
 
-    with pytest.raises(kind), turns.slot():
+    with pytest.raises(kind), limiter.slot():
         raise kind
-    with turns.slot():
-        assert not turns._free
+    with limiter.slot():
+        assert limiter.running == 1
+    assert limiter.running == 0
 
 
 @pytest.mark.usefixtures('interruptible')
 def test_interrupted_waiter_gives_its_place_up():
-    turns = CopyLimiter(1)
+    limiter = CopyLimiter(1)
     done = threading.Event()
     main = threading.main_thread().ident
+    # Ignored, and inherited so, where the tests run in the background.
+    before = signal.signal(signal.SIGINT, signal.default_int_handler)
 
     def hold():
-        with turns.slot():
-            waiting(turns, 1)
+        with limiter.slot():
+            wait_until(lambda: limiter.waiting)
             signal.pthread_kill(main, signal.SIGINT)
             done.wait(SECONDS)
 
     holder = threading.Thread(target=hold)
-    holder.start()
-    with pytest.raises(KeyboardInterrupt), turns.slot():
-        raise AssertionError('has a turn')
-    assert not turns._waiting
-    done.set()
+    try:
+        holder.start()
+        wait_until(lambda: limiter.running)
+        with pytest.raises(KeyboardInterrupt), limiter.slot():
+            raise AssertionError('has a slot')
+        assert limiter.waiting == 0
+    finally:
+        signal.signal(signal.SIGINT, before)
+        done.set()
     holder.join(SECONDS)
-    with turns.slot():
-        assert not turns._free
+    assert limiter.running == 0
+
+
+@pytest.mark.parametrize('given', [None, errors.LeaseLost('base', 'gone')])
+def test_cancelled_waiter_gives_its_place_up(given):
+    limiter, cancellation = CopyLimiter(1), copying.Cancellation()
+    with limiter.slot('a'):
+        timer = threading.Timer(0.05, cancellation.cancel, [given])
+        timer.start()
+        expected = copying.Cancelled if given is None else errors.LeaseLost
+        with pytest.raises(expected), limiter.slot('b', cancellation):
+            raise AssertionError('has a slot')
+        assert limiter.waiting == 0
+        timer.join()
+    with contextlib.suppress(errors.TooManyCopies), limiter.slot('b'):
+        assert limiter.running == 1
 
 
 # Under eventlet, in a process of its own: patching cannot be undone.
@@ -124,10 +233,10 @@ KILL = """
     eventlet.monkey_patch()
     from cinder_cow.transfer.limiter import CopyLimiter
 
-    turns, order = CopyLimiter(1), []
+    limiter, order = CopyLimiter(1), []
 
     def body(name):
-        with turns.slot():
+        with limiter.slot():
             order.append(name)
             eventlet.sleep(0.01)
 
@@ -140,20 +249,20 @@ KILLED_WHILE_IT_WAITS = """
     first, second, third = start('first', 'second', 'third')
     second.kill()
     third.wait()
-    print(*order, turns._free, len(turns._waiting))
+    print(*order, limiter.running, limiter.waiting)
 """
-KILLED_WHEN_ITS_TURN_HAS_COME = """
-    with turns.slot():
+KILLED_AS_IT_GETS_ITS_SLOT = """
+    with limiter.slot():
         first, second = start('first', 'second')
     first.kill()
     second.wait()
-    print(*order, turns._free, len(turns._waiting))
+    print(*order, limiter.running, limiter.waiting)
 """
-KILLED_IN_ITS_TURN = """
+KILLED_IN_ITS_SLOT = """
     first, second = start('first', 'second')
     first.kill()
     second.wait()
-    print(*order, turns._free, len(turns._waiting))
+    print(*order, limiter.running, limiter.waiting)
 """
 
 
@@ -161,12 +270,12 @@ KILLED_IN_ITS_TURN = """
     ('code', 'order'),
     [
         (KILLED_WHILE_IT_WAITS, 'first third'),
-        (KILLED_WHEN_ITS_TURN_HAS_COME, 'second'),
-        (KILLED_IN_ITS_TURN, 'first second'),
+        (KILLED_AS_IT_GETS_ITS_SLOT, 'second'),
+        (KILLED_IN_ITS_SLOT, 'first second'),
     ],
-    ids=['while it waits', 'when its turn has come', 'in its turn'],
+    ids=['while it waits', 'as it gets its slot', 'in its slot'],
 )
-def test_killed_green_thread_costs_no_turn(code, order):
+def test_killed_green_thread_costs_no_slot(code, order):
     done = subprocess.run(
         [sys.executable, '-W', 'ignore', '-c', textwrap.dedent(KILL + code)],
         capture_output=True,
@@ -175,4 +284,4 @@ def test_killed_green_thread_costs_no_turn(code, order):
         check=False,
     )
 
-    assert done.stdout.strip() == f'{order} 1 0', done.stderr
+    assert done.stdout.strip() == f'{order} 0 0', done.stderr

@@ -6,6 +6,7 @@ over here, where Cinder has it from the key manager.
 import base64
 import datetime
 
+from castellan.common import exception as key_errors
 from cryptography import x509
 from cryptography.hazmat.primitives import hashes
 from cryptography.hazmat.primitives.asymmetric import ec, padding, rsa
@@ -130,6 +131,52 @@ def test_all_missing_properties_are_named(asked):
 def test_property_that_cannot_be_used_is_a_bad_signature(asked, changes):
     with pytest.raises(errors.SignatureInvalid, match='i-1 cannot be used'):
         verifier(**changes)
+
+
+class KeyManager:
+    """Has no certificate, and says why in its own way."""
+
+    def __init__(self, answer):
+        self.answer = answer
+
+    def API(self):  # noqa: N802  as castellan calls it
+        return self
+
+    def get(self, context, uuid):
+        if isinstance(self.answer, Exception):
+            raise self.answer
+        return self.answer
+
+
+class Broken:
+    format = 'X.509'
+
+    def get_encoded(self):
+        return b'no DER'
+
+
+@pytest.mark.parametrize(
+    ('answer', 'error'),
+    [
+        (key_errors.KeyManagerError(reason='busy'), errors.SourceUnreachable),
+        (key_errors.Forbidden(), errors.SourceUnreachable),
+        (ConnectionRefusedError('injected'), errors.SourceUnreachable),
+        (
+            key_errors.ManagedObjectNotFoundError(uuid='RSA-PSS'),
+            errors.SignatureInvalid,
+        ),
+        (Broken(), errors.SignatureInvalid),
+    ],
+    ids=['busy', 'forbidden', 'down', 'not found', 'no certificate'],
+)
+def test_key_manager_that_does_not_answer_is_not_the_images_fault(
+    monkeypatch, answer, error
+):
+    monkeypatch.setattr(signature_utils, 'key_manager', KeyManager(answer))
+
+    with pytest.raises(error, match='i-1') as caught:
+        verifier()
+    assert type(caught.value) is error
 
 
 def copy(backend, content, finish=nothing, **changes):
