@@ -184,6 +184,7 @@ eventlet.monkey_patch()
 from cinder_cow import errors, native
 from cinder_cow.conversion import header_check
 from cinder_cow.model import ImageInfo
+from tests.corpus.content import Content
 
 class Slow(Content):
     @native.in_thread
