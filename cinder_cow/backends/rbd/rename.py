@@ -1,9 +1,10 @@
 # SPDX-License-Identifier: Apache-2.0
 """Renames an RBD image in a process of its own.
 
-A rename by librbd of Ceph 16.2 can hang, or end in SIGSEGV or SIGABRT, where
-the CPU is busy: it closes the image while the watch is still being registered
-again under the new name. In the command `rbd` that costs a process that does
+librbd of Ceph 16.2 can hang, or end in SIGSEGV or SIGABRT, when an image is
+closed soon after the first change to it, where the CPU is busy: see
+:data:`cinder_cow.backends.rbd.pool.PAUSE_BEFORE_CLOSE_SECONDS`. A rename closes
+it by itself at once. In the command `rbd` that costs a process that does
 nothing else, and a time limit ends it.
 """
 
