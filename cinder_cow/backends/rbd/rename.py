@@ -3,9 +3,9 @@
 
 librbd of Ceph 16.2 can hang, or end in SIGSEGV or SIGABRT, when an image is
 closed soon after the first change to it, where the CPU is busy: see
-:data:`cinder_cow.backends.rbd.pool.PAUSE_BEFORE_CLOSE_SECONDS`. A rename closes
-it by itself at once. In the command `rbd` that costs a process that does
-nothing else, and a time limit ends it.
+PAUSE_BEFORE_CLOSE_SECONDS in :mod:`cinder_cow.backends.rbd.pool`. A rename
+closes the image at once, by itself. In the command `rbd` that costs a process
+that does nothing else, and a time limit ends it.
 """
 
 import os
