@@ -8,6 +8,7 @@ import pytest
 from cinder_cow import errors
 from cinder_cow.copying import Cancellation
 from tests.fakes.source import LETTER_BYTES, MemorySource, thread_pool
+from tests.unit.conftest import IMAGE_ID
 from tests.unit.sources.filling import (
     AWAY,
     BARE,
@@ -337,6 +338,31 @@ def test_wrong_signature_leaves_no_volume_and_is_not_tried_again(backend):
         errors.SignatureInvalid, backend, source, image=BARE, verifier=Verifier
     )
     assert source.opened == 1
+
+
+def test_log_tells_each_step_of_a_copy_once_and_no_block(backend, caplog):
+    caplog.set_level('DEBUG')
+
+    fill(backend, MemorySource(WRONG, CONTENT))
+
+    lines = [each.getMessage() for each in caplog.records]
+    steps = [each.partition(' copy: ')[2] for each in lines]
+    starts = (
+        'asks for a slot',
+        'has a slot',
+        *2
+        * (
+            'begins',
+            'source memory is open',
+            'destination is open',
+            'has the first',
+        ),
+        'done, 36881 bytes written',
+    )
+    found = [each for each in steps if each]
+    assert len(found) == len(starts)
+    assert all(map(str.startswith, found, starts))
+    assert sum(IMAGE_ID in each for each in lines) >= len(starts) - 2
 
 
 # Cancelled from outside.
