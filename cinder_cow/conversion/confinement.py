@@ -67,6 +67,9 @@ _KEYRINGS = (
 )
 _KEY_FILE = re.compile(r'^\s*(?:keyring|keyfile)\s*=\s*(.*?)\s*$', re.M)
 _MON_HOST = re.compile(r'^\s*mon[ _-](?:host|addr)\s*=\s*(.*?)\s*$', re.M)
+_BIND_PORT = re.compile(
+    r'^\s*ms[ _-]bind[ _-]port[ _-](min|max)\s*=\s*(\d{1,5})\s*$', re.M
+)
 _PORT = re.compile(r':(\d{1,5})(?=[/\s,;\]]|$)')
 
 
@@ -78,8 +81,8 @@ class Confinement:
     on: bool = True
     #: Refuse to convert where the kernel lacks what it takes.
     required: bool = False
-    #: TCP ports of the cluster, from and to; those of `mon_host` in ceph.conf
-    #: are added.
+    #: TCP ports of the cluster, from and to. Those of ceph.conf are added:
+    #: of `mon_host`, and from `ms_bind_port_min` to `ms_bind_port_max`.
     ports: tuple[tuple[int, int], ...] = CEPH_PORTS
 
 
@@ -121,7 +124,7 @@ def policy(
         'read_write': ['/dev/null', *_local(devices)],
         'ports': [
             *confinement.ports,
-            *((port, port) for each in devices for port in _mon_ports(each)),
+            *(ports for each in devices for ports in _conf_ports(each)),
         ],
     }
 
@@ -201,14 +204,19 @@ def _text(path: str) -> str:
         return ''
 
 
-def _mon_ports(device: BlockDevice) -> set[int]:
-    """Of the monitors that its ceph.conf names."""
+def _conf_ports(device: BlockDevice) -> list[tuple[int, int]]:
+    """Of the monitors and other daemons, as its ceph.conf says."""
     if device.options['driver'] != 'rbd':
-        return set()
-    return {
+        return []
+    text = '\n'.join(map(_text, _confs(device)))
+    monitors = {
         int(port)
-        for path in _confs(device)
-        for told in _MON_HOST.findall(_text(path))
+        for told in _MON_HOST.findall(text)
         for port in _PORT.findall(told)
-        if 0 < int(port) < 2**16
     }
+    ranges = [(port, port) for port in sorted(monitors)]
+    if bounds := {name: int(port) for name, port in _BIND_PORT.findall(text)}:
+        default = {'min': CEPH_PORTS[-1][0], 'max': CEPH_PORTS[-1][1]}
+        bounds = {**default, **bounds}
+        ranges.append((bounds['min'], bounds['max']))
+    return [each for each in ranges if 0 < each[0] <= each[1] < 2**16]

@@ -1,0 +1,82 @@
+# SPDX-License-Identifier: Apache-2.0
+"""The corpus of hostile images, as RBD images, against the real thing."""
+
+import contextlib
+import pathlib
+
+import pytest
+
+from cinder_cow import errors
+from cinder_cow.conversion.confinement import Confinement
+from cinder_cow.conversion.convert import (
+    ConversionLimits,
+    ConversionTrust,
+    Converter,
+)
+from tests.ceph.conversion_bench import Bench
+from tests.corpus import hostile, vmdk_images
+
+LIMITS = ConversionLimits(
+    seconds=30, cpu_seconds=10, address_space_bytes=4 * 2**30
+)
+CONFINED = ConversionTrust(confinement=Confinement(required=True))
+NOT_CONFINED = ConversionTrust(confinement=Confinement(on=False))
+IMAGES = hostile.images()
+#: Those that QEMU opens /etc/passwd for: see tests/unit/conversion.
+READER = 'vmdk of capacity 0, tabs'
+
+
+@pytest.fixture
+def bench(lab):
+    bench = Bench(lab)
+    yield bench
+    # The clones first: their parents are in the pool that is swept before.
+    for name in lab.names():
+        lab.remove(name)
+
+
+def stored(bench, name):
+    disk_format, content = IMAGES[name]
+    return bench.stored(content, disk_format)
+
+
+@pytest.mark.parametrize('name', IMAGES)
+def test_a_hostile_image_never_becomes_a_volume(bench, name):
+    image, source = stored(bench, name)
+    with pytest.raises(errors.ImageUnacceptable) as caught:
+        bench.require_safe(image, source)
+    assert image.image_id in str(caught.value)
+    assert str(caught.value).isprintable()
+
+
+@pytest.mark.parametrize(
+    'name', [each for each in IMAGES if 'million' not in each]
+)
+def test_qemu_behind_its_walls_takes_nothing_from_the_host(bench, name):
+    # Past the first wall. What is not refused holds only what it holds.
+    image, source = stored(bench, name)
+    target = bench.empty(2**20)
+    converter = Converter(LIMITS, CONFINED)
+    with contextlib.suppress(
+        errors.ImageUnacceptable,
+        errors.StorageError,
+        errors.ConversionLimitExceeded,
+    ):
+        if converter.virtual_size(image, source) <= 2**20:
+            converter.convert(image, source, target)
+    host = pathlib.Path('/etc/passwd').read_bytes()[:64]
+    assert host not in bench.content(target)
+
+
+def test_the_second_wall_holds_alone_on_ceph(bench):
+    content = dict(vmdk_images.file_readers('/etc/passwd'))[READER]
+    image, source = bench.stored(content, 'vmdk')
+    with pytest.raises(errors.ImageUnacceptable, match='another file'):
+        Converter(LIMITS, NOT_CONFINED).virtual_size(image, source)
+
+
+def test_the_third_wall_holds_alone_on_ceph(bench):
+    content = dict(vmdk_images.file_readers('/etc/passwd'))[READER]
+    image, source = bench.stored(content, 'vmdk')
+    with pytest.raises(errors.ImageUnacceptable, match='Permission denied'):
+        Converter(LIMITS, CONFINED).virtual_size(image, source)
