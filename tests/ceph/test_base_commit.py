@@ -32,7 +32,7 @@ BUILDER = """
     settings, name = json.loads(sys.stdin.readline())
     settings['image_pools'] = tuple(settings['image_pools'])
     writer = RbdBackend(RbdSettings(**settings)).bases().create(name, 2**20)
-    writer.write_at(0, b'half')
+    writes.write_at(writer, 0, b'half')
     print('wrote', flush=True)
     sys.stdin.readline()
 """
