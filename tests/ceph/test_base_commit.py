@@ -28,6 +28,7 @@ BUILDER = """
     import json, sys
     from cinder_cow.backends.rbd.settings import RbdSettings
     from cinder_cow.backends.rbd.backend import RbdBackend
+    from tests.fakes import writes
 
     settings, name = json.loads(sys.stdin.readline())
     settings['image_pools'] = tuple(settings['image_pools'])

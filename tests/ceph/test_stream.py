@@ -82,6 +82,10 @@ class Bytes(ImageSource):
     def __init__(self, content):
         self.content = content
 
+    @classmethod
+    def from_options(cls, options):
+        raise NotImplementedError
+
     def open(self, image, glance):
         return BytesReading(self.content)
 
