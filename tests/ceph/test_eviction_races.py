@@ -11,6 +11,7 @@ import rbd
 from cinder_cow import errors
 from cinder_cow.backends.rbd import base_snapshot
 from cinder_cow.model import BaseInfo, Verification
+from tests.fakes import writes
 
 MIB = 2**20
 CONTENT = b'D0D-' * (2 * MIB // 4)
@@ -35,7 +36,7 @@ def build(store, name):
     with store.lease(name) as lease:
         store.discard(name)
         with store.create(name, len(CONTENT)) as writer:
-            writer.write_at(0, CONTENT)
+            writes.write_at(writer, 0, CONTENT)
             writer.flush()
         lease.check()
         return store.commit(name, INFO)
