@@ -30,6 +30,9 @@ INFO = BaseInfo(
 )
 THREADS = 6
 VOLUMES_EACH = 8
+#: On a slow machine they go on until there were enough evictions.
+EVICTIONS = 3
+MOST_VOLUMES_EACH = 80
 
 
 def build(store, name):
@@ -65,7 +68,9 @@ class Race:
 
     def _clone(self, number):
         store = self.stores[number]
-        for count in range(VOLUMES_EACH):
+        for count in range(MOST_VOLUMES_EACH):
+            if count >= VOLUMES_EACH and self.evicted >= EVICTIONS:
+                return
             volume = f'volume-{number}-{count}'
             while not self._cloned(store, volume):
                 pass
@@ -108,9 +113,9 @@ def test_volumes_are_whole_whenever_their_base_is_evicted(either_lab, purge):
     race.run()
 
     print(f'{race.evicted} evictions, {race.gone} times too late')
-    assert race.evicted > 2
+    assert race.evicted >= EVICTIONS
     stored = either_lab.stored()
-    assert len(race.made) == THREADS * VOLUMES_EACH
+    assert len(race.made) >= THREADS * VOLUMES_EACH
     assert {stored[volume] for volume in race.made} == {CONTENT}
     bases = {name for name in stored if name.startswith('cow-')}
     assert set(stored) - bases == set(race.made)
