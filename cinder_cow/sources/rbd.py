@@ -2,7 +2,7 @@
 """An image's bytes from the RBD image that Glance made, by librbd.
 
 In another cluster, or in the volumes' own where it may not be cloned. Only
-what exists is read: holes cost neither network nor time.
+data is read: holes cost neither network nor time.
 """
 
 from collections.abc import Iterable, Iterator
@@ -24,7 +24,7 @@ from cinder_cow.sources.base import ExtentReading, GlanceAccess, ImageSource
 
 
 class RbdSource(ImageSource):
-    """The volumes' cluster, and those of `cow_remote_clusters`."""
+    """Reads from the volumes' cluster and those of `cow_remote_clusters`."""
 
     def __init__(
         self,
@@ -111,7 +111,7 @@ def _open(
 
 
 class RbdReading(ExtentReading):
-    """One snapshot, open."""
+    """The snapshot of one image, open."""
 
     def __init__(
         self,
@@ -139,11 +139,11 @@ class RbdReading(ExtentReading):
 
     def extents(self) -> list[Extent]:
         if self._extents is None:
-            self._extents = list(merged(self._asked_for()))
+            self._extents = list(merged(self._diff()))
         return self._extents
 
     @native.in_thread
-    def _asked_for(self) -> list[Extent]:
+    def _diff(self) -> list[Extent]:
         found: list[Extent] = []
 
         def take(offset: int, length: int, exists: bool) -> None:

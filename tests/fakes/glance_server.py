@@ -1,5 +1,5 @@
 # SPDX-License-Identifier: Apache-2.0
-"""A Glance on a local port that answers as badly as it is told to."""
+"""A Glance on a local port with faults that a test chooses."""
 
 from dataclasses import dataclass
 import gzip

@@ -193,6 +193,25 @@ def test_every_error_of_ours_is_translated(context, volume):
             raise error
 
 
+@pytest.mark.parametrize(
+    ('error', 'expected'),
+    [
+        # The first lets the scheduler try another host, the second ends it.
+        (errors.TooManyCopies(32), exception.VolumeBackendAPIException),
+        (errors.CopyTimedOut('i-1', 60), exception.ImageCopyFailure),
+    ],
+    ids=['too many', 'timed out'],
+)
+def test_copy_that_finds_no_place_may_be_tried_on_another_host(
+    context, volume, error, expected
+):
+    with (
+        pytest.raises(expected, match='cow_'),
+        failures.translated(context, volume),
+    ):
+        raise error
+
+
 def test_error_of_cinders_own_passes_unchanged(context, volume):
     error = exception.ReplicationError(reason='x', volume_id='y')
 

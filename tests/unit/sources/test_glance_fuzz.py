@@ -1,7 +1,7 @@
 # SPDX-License-Identifier: Apache-2.0
 """Whatever bytes Glance, or a proxy before it, answers with."""
 
-from hypothesis import given, settings
+from hypothesis import given
 from hypothesis import strategies as st
 import pytest
 
@@ -75,7 +75,6 @@ def server():
         yield serving
 
 
-@settings(max_examples=150, deadline=None, derandomize=True)
 @given(raw=ANSWERS, size_bytes=st.sampled_from([0, 1, 700, len(BODY)]))
 def test_any_answer_is_bytes_or_an_error_of_ours(server, raw, size_bytes):
     server.raw = raw
@@ -92,7 +91,6 @@ def test_any_answer_is_bytes_or_an_error_of_ours(server, raw, size_bytes):
     assert got in raw or b'hunked' in raw or b'HUNKED' in raw
 
 
-@settings(max_examples=150, deadline=None, derandomize=True)
 @given(
     status=st.sampled_from([200, 206]),
     begins=st.integers(0, len(BODY)),
