@@ -13,6 +13,7 @@ import time
 from typing import Any
 
 from benchmarks import programs
+from cinder_cow import copying
 from cinder_cow.backends import base_names
 from cinder_cow.backends.rbd.backend import RbdBackend
 from cinder_cow.backends.rbd.settings import RbdSettings
@@ -85,8 +86,10 @@ def _base(backend: RbdBackend) -> Base:
     store = backend.bases()
     name = base_names.base_name(IMAGE)
     with store.create(name, IMAGE.size_bytes) as writer:
-        writer.write_at(0, b'base' * MIB)
-        writer.flush()
+        terms = copying.CopyTerms(
+            block_bytes=writer.block_bytes, destination_is_zero=True
+        )
+        copying.copy_stream([b'base' * MIB], writer, terms)
     info = BaseInfo(
         image_id=IMAGE.image_id,
         disk_format='raw',

@@ -3,9 +3,16 @@
 
 Cinder runs in one of two modes: under eventlet, where a blocking call in the
 main thread stops every request of the process, and with native threads. The
-calls of librbd block. :func:`in_thread` runs them where they stop nobody.
+calls of librbd block. :func:`in_thread` runs them in a native thread.
 
-This is the only file that knows eventlet.
+Logging from a native thread is safe without eventlet. Under eventlet it is
+where oslo.log was set up after eventlet had patched, as cinder-volume does:
+its handlers have locks that hold native threads apart too. The handlers of
+plain `logging` have green locks then, and the first two threads that log at
+the same moment make the process hang. So nothing is logged in a native thread
+that the caller's thread could log as well.
+
+This is the only file that imports eventlet.
 """
 
 from collections.abc import Callable
@@ -19,7 +26,7 @@ from typing import Any, ParamSpec, TypeVar
 P = ParamSpec('P')
 R = TypeVar('R')
 
-#: The identities of the threads that :func:`thread` made and that run now.
+#: The identities of the running threads that :func:`thread` made.
 _OURS: set[int] = set()
 
 
@@ -41,29 +48,29 @@ def _original(module: str) -> Any:
 def lock() -> Any:
     """A mutex between native threads.
 
-    Under eventlet a patched lock would only order green threads, and those
-    that :func:`in_thread` runs are not green. Hold it for no I/O.
+    Under eventlet a patched lock only works between green threads, and those
+    of :func:`in_thread` are not green. Do no I/O while it is held.
     """
     return _original('threading').Lock()
 
 
 def condition() -> Any:
-    """What native threads wait on. Wait in native threads alone.
+    """A condition variable. Wait for it in native threads only.
 
-    To notify is fine anywhere: it holds the lock for a moment only.
+    Any thread may notify: it holds the lock for a moment only.
     """
     return _original('threading').Condition()
 
 
 def event() -> Any:
-    """A flag that native threads wait for. Setting it is fine anywhere."""
+    """A flag that native threads wait for. Any thread may set it."""
     return _original('threading').Event()
 
 
 def queue() -> Any:
-    """A queue without a bound, read by native threads and fed from anywhere.
+    """An unbounded queue. Native threads get from it, any thread may put.
 
-    A green thread that reads a green queue is never woken by a native one.
+    A green thread that waits at a green queue is not woken by a native one.
     """
     return _original('queue').SimpleQueue()
 
@@ -84,17 +91,17 @@ def thread(target: Callable[[], None], name: str) -> Any:
 
 
 def _in_native_thread() -> bool:
-    """Whether the caller may block as it likes."""
+    """Whether the caller may block."""
     return not under_eventlet() or _original('threading').get_ident() in _OURS
 
 
 def sleep(seconds: float) -> None:
-    """Stops this thread alone, even where eventlet has patched ``time``."""
+    """Block this native thread, even where eventlet has patched ``time``."""
     _original('time').sleep(seconds)
 
 
 def shut_down(descriptor: int) -> None:
-    """Ends the connection of a socket: whoever waits for it wakes up.
+    """End the connection of a socket, so that a thread that reads it wakes.
 
     From any thread; does not wait. The descriptor stays open.
     """
@@ -107,12 +114,12 @@ def shut_down(descriptor: int) -> None:
 
 
 def in_thread(function: Callable[P, R]) -> Callable[P, R]:
-    """Makes a blocking function stop its caller only.
+    """The function, which blocks its caller only.
 
     Under eventlet it runs in one of the native threads of eventlet's pool
     (20 by default, shared with all of Cinder's own calls to Ceph), and other
-    green threads go on. In native threads, those of :func:`thread` too, it is
-    called as it is: the pool answers to green threads alone.
+    green threads go on. In a native thread, also of :func:`thread`, it is
+    called directly: the pool can be used by green threads only.
     """
 
     @functools.wraps(function)

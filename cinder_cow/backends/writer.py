@@ -5,10 +5,9 @@
 import abc
 from collections.abc import Callable
 
-from cinder_cow import native
 from cinder_cow.closing import Closing
 
-#: Told once of what was started: None when it is done, else why it failed.
+#: Called once when an operation has ended, with None or with its error.
 Done = Callable[[BaseException | None], None]
 
 
@@ -46,33 +45,3 @@ class VolumeWriter(Closing):
     @abc.abstractmethod
     def close(self) -> None:
         """Let go of the volume. Does not flush. May be called twice."""
-
-    def write_at(self, offset: int, data: bytes) -> None:
-        """Write all of ``data`` at ``offset`` bytes, and wait for it.
-
-        :raises StorageError: when it is not written.
-        """
-        _wait_for(lambda done: self.start_write(offset, data, done))
-
-    def zero_at(self, offset: int, length: int) -> None:
-        """Make ``length`` bytes at ``offset`` read as zeros, and wait.
-
-        :raises StorageError: when they do not.
-        """
-        _wait_for(lambda done: self.start_zero(offset, length, done))
-
-
-@native.in_thread
-def _wait_for(start: Callable[[Done], None]) -> None:
-    finished = native.event()
-    failures: list[BaseException] = []
-
-    def done(failure: BaseException | None) -> None:
-        if failure is not None:
-            failures.append(failure)
-        finished.set()
-
-    start(done)
-    finished.wait()
-    if failures:
-        raise failures[0]

@@ -43,8 +43,11 @@ def locations(image_location: Any) -> tuple[str, ...]:
     location leaves (None, None), and in Cinder 27 or newer (None, []).
     """
     direct_url, listed = image_location or (None, None)
-    urls = [entry.get('url') for entry in listed or ()]
-    return tuple(dict.fromkeys(url for url in (*urls, direct_url) if url))
+    urls = [
+        entry.get('url') for entry in listed or () if isinstance(entry, dict)
+    ]
+    found = [url for url in (*urls, direct_url) if isinstance(url, str)]
+    return tuple(dict.fromkeys(url for url in found if url))
 
 
 def target(volume: Any) -> Target:

@@ -1,33 +1,35 @@
 # SPDX-License-Identifier: Apache-2.0
-"""The copy engine: from a source to a sink, by way of the digests.
+"""The copy engine: bytes from a source to a sink, and into digests.
 
-It knows neither Glance nor Ceph nor Cinder. :func:`copy_stream` takes chunks
-as they come, :func:`copy_extents` reads what a source has, in parallel. What
-they are made between is described in :mod:`~cinder_cow.copying.interfaces`;
-the way of the bytes in :mod:`~cinder_cow.copying.pipeline`.
+It knows neither Glance nor Ceph nor Cinder. :func:`copy_stream` reads a source
+in order, :func:`copy_extents` reads what a source holds, in parallel. What it
+needs of sources and sinks is in :mod:`~cinder_cow.copying.interfaces`, its
+threads in :mod:`~cinder_cow.copying.pipeline`. May import native, closing,
+model and errors.
 
 What is guaranteed:
 
-* Every byte of the source is in the destination and was seen by each digest
-  in order, or an error is raised. A zero that is not written counts as well.
-* Every operation's end is looked at. The first error wins, whoever had it:
-  nothing is begun after it, what is under way is awaited, and then it is
-  raised. The sink is not used after the return, and no thread is left; that
-  holds for ``KeyboardInterrupt`` and a killed green thread too.
-* No more than ``memory_bytes`` are held, and one chunk: from when a chunk is
-  taken over until all digests have seen it and the sink is done with it. A
-  ``memory_bytes`` of less than a block counts as one block.
-* An inspector sees the first bytes before anything is written.
+* Every byte of the source is in the destination and every digest got it in
+  order, or an error is raised. A zero that is not written counts as well.
+* The end of every operation is checked. The first error wins, wherever it
+  comes from: no operation is started after it, those that were started are
+  awaited, and then it is raised. After that the sink is not used and no
+  thread is left; also after ``KeyboardInterrupt`` and a killed green thread.
+* No more than ``memory_bytes`` and one chunk are held in memory: from when a
+  chunk is read until all digests have got it and the sink has ended its
+  operation. A ``memory_bytes`` of less than a block counts as one block.
+* An inspector gets the first bytes before anything is written.
 * Only the caller waits: under eventlet, other green threads go on.
 
 What is not guaranteed:
 
-* While a block is joined of its chunks, both are there: one block more for
-  a moment.
-* A source or a sink that never returns is waited for: it must have a limit
-  of time of its own.
-* After an error the destination holds anything. An operation that another
-  thread was just about to begin may still be begun.
+* While a block is joined of its chunks both are in memory: one block more
+  for a moment.
+* A source or a sink that never returns is waited for: it needs a time limit
+  of its own. A source that is read in order can be interrupted: see
+  :class:`Cancellation`.
+* After an error the destination may hold anything. An operation that another
+  thread is about to start may still be started.
 """
 
 from cinder_cow.copying.blocks import GRAIN_BYTES, PEEK_BYTES

@@ -1,5 +1,5 @@
 # SPDX-License-Identifier: Apache-2.0
-"""Chunks into blocks, and blocks into what is data and what is zero. Pure."""
+"""Chunks into blocks, and blocks into pieces of data and of zeros. Pure."""
 
 from collections.abc import Iterable, Iterator
 from dataclasses import dataclass
@@ -7,17 +7,17 @@ from dataclasses import dataclass
 from cinder_cow.copying.errors import Excess, Truncated
 from cinder_cow.copying.interfaces import Inspect
 
-#: Zeros are looked for in pieces of this size. It is the least that Ceph
-#: allocates on a hard disk (64 KiB before Pacific), so that finer holes free
+#: Zeros are detected in pieces of this size. It is the least that Ceph
+#: allocates on a hard disk (64 KiB before Pacific): finer holes would save
 #: nothing there, and an object of 4 MiB takes 64 comparisons at most.
 GRAIN_BYTES = 64 * 2**10
 _ZERO_GRAIN = bytes(GRAIN_BYTES)
 
-#: An inspector sees this much: enough for oslo.utils to tell every format.
+#: An inspector gets this much: enough for oslo.utils to know every format.
 PEEK_BYTES = 256 * 2**10
 
-#: Smaller parts are gathered before they are joined: a slice that waits for
-#: its block costs some 250 bytes more than it holds.
+#: Smaller parts are collected in one bytearray: a slice that waits for its
+#: block costs some 250 bytes more than it holds.
 _SMALL_BYTES = 4096
 
 Part = bytes | bytearray | memoryview
@@ -25,17 +25,17 @@ Part = bytes | bytearray | memoryview
 
 @dataclass(frozen=True, slots=True)
 class Piece:
-    """One range of the destination. ``content`` is None where it is zero."""
+    """One range of the destination. ``content`` is None for zeros."""
 
     offset: int
     length: int
     content: bytes | None
 
 
-def sized(
+def size_checked(
     chunks: Iterable[bytes], size_bytes: int | None, limit_bytes: int | None
 ) -> Iterator[bytes]:
-    """The same chunks, which are to be ``size_bytes`` in all, if known.
+    """The same chunks, which have ``size_bytes`` in all, if that is known.
 
     :raises Truncated: at the end.
     :raises Excess: at the first chunk that goes beyond the size, or beyond
@@ -52,10 +52,10 @@ def sized(
         raise Truncated(size_bytes, got_bytes)
 
 
-def peeked(chunks: Iterable[bytes], inspect: Inspect) -> Iterator[bytes]:
-    """The same bytes, when the inspector has seen the first of them.
+def inspected(chunks: Iterable[bytes], inspect: Inspect) -> Iterator[bytes]:
+    """The same bytes, after the inspector has seen the first of them.
 
-    It is shown ``PEEK_BYTES``, or all where there are fewer.
+    It gets ``PEEK_BYTES``, or all if there are fewer.
     """
     rest = iter(chunks)
     head = [_head(rest)]
@@ -65,7 +65,7 @@ def peeked(chunks: Iterable[bytes], inspect: Inspect) -> Iterator[bytes]:
 
 
 def _head(chunks: Iterator[bytes]) -> bytes:
-    """The first chunks as one, which is as large as a peek or all."""
+    """The first chunks joined: ``PEEK_BYTES`` or more, or all."""
     head: list[Part] = []
     length = 0
     for chunk in chunks:
@@ -76,37 +76,37 @@ def _head(chunks: Iterator[bytes]) -> bytes:
     return joined(head)
 
 
-def assembled(
+def in_blocks(
     chunks: Iterable[bytes], block_bytes: int
 ) -> Iterator[list[Part]]:
-    """The parts of each block in turn; the last block may be shorter.
+    """The parts of each block in order; the last block may be shorter.
 
-    Empty the list when its parts are joined: it is what keeps them alive.
+    Empty the list once its parts are joined: it keeps them in memory.
     """
     parts: list[Part] = []
     missing = block_bytes
     for chunk in chunks:
         start = 0
         while len(chunk) - start >= missing:
-            _gather(parts, _cut(chunk, start, start + missing))
+            _append(parts, _cut(chunk, start, start + missing))
             start += missing
             yield parts
             parts, missing = [], block_bytes
         if start < len(chunk):
-            _gather(parts, _cut(chunk, start, len(chunk)))
+            _append(parts, _cut(chunk, start, len(chunk)))
             missing -= len(chunk) - start
     if parts:
         yield parts
 
 
 def _cut(chunk: bytes, start: int, stop: int) -> Part:
-    """A part of a chunk, without a copy."""
+    """A part of a chunk, not copied."""
     if stop - start == len(chunk):
         return chunk
     return memoryview(chunk)[start:stop]
 
 
-def _gather(parts: list[Part], part: Part) -> None:
+def _append(parts: list[Part], part: Part) -> None:
     last = parts[-1] if parts else None
     if len(part) >= _SMALL_BYTES:
         parts.append(part)
@@ -117,7 +117,7 @@ def _gather(parts: list[Part], part: Part) -> None:
 
 
 def joined(parts: list[Part]) -> bytes:
-    """The parts as one, by one copy or none. Empties the list."""
+    """The parts as one block, copied at most once. Empties the list."""
     first = parts[0] if parts else b''
     if len(parts) == 1 and isinstance(first, bytes):
         whole = first
@@ -127,8 +127,8 @@ def joined(parts: list[Part]) -> bytes:
     return whole
 
 
-def sparse(offset: int, content: bytes) -> list[Piece]:
-    """The content in as few pieces as its grains of zeros allow."""
+def split_at_zeros(offset: int, content: bytes) -> list[Piece]:
+    """The block as pieces of data and of zeros, as few as there can be."""
     pieces = []
     start, zero = 0, False
     for stop in range(0, len(content), GRAIN_BYTES):

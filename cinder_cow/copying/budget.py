@@ -1,27 +1,27 @@
 # SPDX-License-Identifier: Apache-2.0
-"""The bytes that a copy may hold."""
+"""The bytes that a copy may hold in memory."""
 
 from cinder_cow import native
 
 
 class Budget:
-    """Counts the bytes that are held, and makes wait who would hold more.
+    """A limit on the bytes held at once. Thread-safe.
 
-    :meth:`take` waits, in native threads. All else may be called anywhere.
+    :meth:`acquire` waits, in native threads. All else may be called anywhere.
     """
 
     def __init__(self, limit_bytes: int) -> None:
         self.limit_bytes = limit_bytes
-        #: The most that was held at a time.
+        #: The most that was held at once.
         self.peak_bytes = 0
         self._held_bytes = 0
         self._closed = False
         self._changed = native.condition()
 
-    def take(self, length: int, seconds: float | None = None) -> bool:
-        """Hold ``length`` bytes more, which must be within the limit.
+    def acquire(self, length: int, seconds: float | None = None) -> bool:
+        """Whether ``length`` bytes more are held now.
 
-        False where there was no room in all of ``seconds`` (None: for ever),
+        False when there was no room in all of ``seconds`` (None: no limit),
         and always when the budget is closed.
         """
         with self._changed:
@@ -38,14 +38,14 @@ class Budget:
     def _ends_wait(self, length: int) -> bool:
         return self._closed or self._fits(length)
 
-    def give(self, length: int) -> None:
+    def release(self, length: int) -> None:
         """Hold ``length`` bytes less."""
         with self._changed:
             self._held_bytes -= length
             self._changed.notify_all()
 
     def close(self) -> None:
-        """Let nothing more be taken, and nobody wait for it."""
+        """End all waits; nothing more can be acquired."""
         with self._changed:
             self._closed = True
             self._changed.notify_all()

@@ -1,5 +1,5 @@
 # SPDX-License-Identifier: Apache-2.0
-"""What is under way: the blocks that are held, and the first error."""
+"""The state of one copy: blocks acquired and released, and the first error."""
 
 import time
 import types
@@ -11,112 +11,115 @@ from cinder_cow.copying.budget import Budget
 
 
 class CopyState:
-    """The state that all threads of one copy share.
+    """What all threads of one copy share. Thread-safe.
 
-    Only :meth:`landed`, :meth:`Block.wait` and the budget wait. All else may
-    be called anywhere, also in the thread of the sink's completions.
+    Only :meth:`wait_for_blocks`, :meth:`Block.wait` and the budget wait. All
+    else may be called anywhere, also in the thread of the sink's completions.
     """
 
     def __init__(self, budget: Budget) -> None:
         self.budget = budget
-        #: The first error: the one that counts. Nothing is begun after it.
+        #: The first error, which the copy ends with. Nothing is started
+        #: after it.
         self.error: BaseException | None = None
         self.bytes_read = 0
         self.bytes_done = 0
         self.bytes_written = 0
         self.bytes_zero = 0
-        #: How many blocks somebody still needs.
+        #: How many blocks are not released yet.
         self.blocks = 0
         self.changed = native.condition()
         self._began_at = time.monotonic()
 
     @property
     def seconds(self) -> float:
-        """The time since the beginning."""
+        """The time since the copy began."""
         return time.monotonic() - self._began_at
 
     def fail(self, error: BaseException) -> None:
-        """Bring the copy to its end, and keep the error if it is the first."""
+        """End the copy; the error is kept if it is the first."""
         with self.changed:
             if self.error is None:
                 self.error = error
         self.budget.close()
 
     def count_read(self, length: int) -> None:
-        """Take note that ``length`` bytes came from the source."""
+        """Count ``length`` bytes that came from the source."""
         with self.changed:
             self.bytes_read += length
 
-    def count(self, piece: Piece) -> None:
-        """Take note that a piece of the destination is as it should be."""
+    def count_done(self, piece: Piece) -> None:
+        """Count a piece of the destination that holds what it should."""
         with self.changed:
             if piece.content is None:
                 self.bytes_zero += piece.length
             else:
                 self.bytes_written += piece.length
 
-    def landed(self) -> None:
-        """Wait until nobody needs a block any more."""
+    def wait_for_blocks(self) -> None:
+        """Return when all blocks are released."""
         with self.changed:
             self.changed.wait_for(lambda: not self.blocks)
 
 
 class Block:
-    """A block on its way. What it holds of the budget is given back when all
-    who share it have let go: each digest, each operation, the writer.
+    """One block of the copy, with a count of its users.
 
-    A context manager for one share: an error becomes the copy's, before the
-    share is let go.
+    The users are each digest, each operation at the sink, and the thread that
+    fills it. When the last releases it, its share of the budget is free.
+
+    As a context manager it is released at the end; an error becomes the
+    copy's before.
     """
 
     __slots__ = (
         '_filled',
-        '_flight',
-        '_held',
+        '_held_bytes',
         '_length',
         '_pieces',
-        '_shares',
+        '_state',
+        '_users',
     )
 
     def __init__(
-        self, copy_state: CopyState, length: int, held_bytes: int, shares: int
+        self, copy_state: CopyState, length: int, held_bytes: int, users: int
     ) -> None:
-        self._flight = copy_state
+        self._state = copy_state
         self._length = length
-        self._held = held_bytes
-        self._shares = shares
+        self._held_bytes = held_bytes
+        self._users = users
         self._pieces: list[Piece] = []
         self._filled = native.event()
         with copy_state.changed:
             copy_state.blocks += 1
 
     def fill(self, pieces: list[Piece]) -> None:
-        """Give it its content. Wakes who waits."""
+        """Set the content. Wakes those that wait for it."""
         self._pieces = pieces
         self._filled.set()
 
     def wait(self) -> list[Piece]:
-        """Its content, when it is there; nothing when the copy has failed."""
+        """The content, once it is set; nothing when the copy has failed."""
         self._filled.wait()
         return self._pieces
 
-    def share(self) -> None:
-        """Keep it until it is let go once more."""
-        with self._flight.changed:
-            self._shares += 1
+    def acquire(self) -> None:
+        """Add a user."""
+        with self._state.changed:
+            self._users += 1
 
-    def let_go(self) -> None:
-        """Need it no longer."""
-        copy_state = self._flight
-        with copy_state.changed:
-            self._shares -= 1
-            if self._shares:
+    def release(self) -> None:
+        """Remove a user."""
+        state = self._state
+        with state.changed:
+            self._users -= 1
+            if self._users:
                 return
-            copy_state.bytes_done += self._length
-        copy_state.budget.give(self._held)
-        with copy_state.changed:
-            copy_state.blocks -= 1
-            copy_state.changed.notify_all()
+            state.bytes_done += self._length
+        state.budget.release(self._held_bytes)
+        with state.changed:
+            state.blocks -= 1
+            state.changed.notify_all()
 
     def __enter__(self) -> Self:
         return self
@@ -128,27 +131,30 @@ class Block:
         traceback: types.TracebackType | None,
     ) -> None:
         if exc is not None:
-            self._flight.fail(exc)
+            self._state.fail(exc)
         self._filled.set()
-        self.let_go()
+        self.release()
 
 
 class Operation:
-    """One write or zeroing at the sink; called when it has ended."""
+    """One write or zeroing at the sink, a user of its block until it ends.
 
-    __slots__ = ('_block', '_flight', '_piece')
+    It is the sink's ``done``: called once, with the error if there is one.
+    """
+
+    __slots__ = ('_block', '_piece', '_state')
 
     def __init__(
         self, copy_state: CopyState, block: Block, piece: Piece
     ) -> None:
-        self._flight = copy_state
+        self._state = copy_state
         self._block = block
         self._piece = piece
-        block.share()
+        block.acquire()
 
     def __call__(self, error: BaseException | None = None) -> None:
         if error is None:
-            self._flight.count(self._piece)
+            self._state.count_done(self._piece)
         else:
-            self._flight.fail(error)
-        self._block.let_go()
+            self._state.fail(error)
+        self._block.release()

@@ -1,5 +1,5 @@
 # SPDX-License-Identifier: Apache-2.0
-"""Digests, fed in order while the bytes are on their way."""
+"""Digests, updated in order while the blocks are written."""
 
 from collections.abc import Iterator
 
@@ -8,18 +8,18 @@ from cinder_cow.copying.copy_state import Block, CopyState
 from cinder_cow.copying.interfaces import Digest
 from cinder_cow.copying.thread_pool import ThreadPool
 
-#: Zeros are fed from here. A MiB takes sha512 2 ms: the change of threads is
-#: lost in that.
+#: Digests are updated with zeros from here. A MiB takes sha512 2 ms, in which
+#: a change of threads does not count.
 _ZEROS = bytes(2**20)
 
 
-def stage(digest: Digest, copy_state: CopyState) -> ThreadPool[Block]:
-    """One thread that feeds one digest with the blocks that are put there.
+def digest_thread(digest: Digest, copy_state: CopyState) -> ThreadPool[Block]:
+    """A thread that updates one digest with the blocks that are put.
 
-    It waits for each to be filled, and takes over one share of it.
+    It waits for each to be filled, and releases it then.
     """
 
-    def see(block: Block) -> None:
+    def update(block: Block) -> None:
         with block:
             for piece in block.wait():
                 for content in contents(piece):
@@ -27,7 +27,7 @@ def stage(digest: Digest, copy_state: CopyState) -> ThreadPool[Block]:
                         return
                     digest.update(content)
 
-    return ThreadPool('digest', see, copy_state.fail)
+    return ThreadPool('digest', update, copy_state.fail)
 
 
 def contents(piece: Piece) -> Iterator[bytes]:

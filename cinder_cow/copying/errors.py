@@ -1,20 +1,20 @@
 # SPDX-License-Identifier: Apache-2.0
-"""What a copy can fail of, beside what its source and its sink raise.
+"""The errors of the engine itself.
 
 ::
 
     CopyError
       Truncated   the source ended too early
       Excess      the source goes on where it should have ended
-      Cancelled   somebody asked for the end
+      Cancelled   the copy was cancelled, without an error of its own
 
-An error of the source, of the sink, of a digest or of the inspector reaches
-the caller as it was raised.
+An error of the source, the sink, a digest or the inspector reaches the caller
+as it was raised.
 """
 
 
 class CopyError(Exception):
-    """Base of what the engine itself raises."""
+    """Base of the engine's own errors."""
 
 
 class Truncated(CopyError):
@@ -29,8 +29,9 @@ class Truncated(CopyError):
 
 
 class Excess(CopyError):
-    """The source goes on where it should have ended. Nothing of that part
-    was written.
+    """The source goes on where it should have ended.
+
+    What is too much was not written.
     """
 
     def __init__(self, expected_bytes: int) -> None:
@@ -41,7 +42,7 @@ class Excess(CopyError):
 
 
 class Cancelled(CopyError):
-    """Somebody asked for the end of the copy."""
+    """The copy was cancelled, without an error of its own."""
 
     def __init__(self) -> None:
         super().__init__('The copy was cancelled')

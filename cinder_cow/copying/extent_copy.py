@@ -1,33 +1,29 @@
 # SPDX-License-Identifier: Apache-2.0
-"""Copies a source that is read anywhere, by several threads at a time."""
+"""Copies a source that is read at any offset, by several threads at once."""
 
 from collections.abc import Iterable, Iterator
 
-from cinder_cow.copying.blocks import PEEK_BYTES, Piece
+from cinder_cow.copying import blocks, extents, interfaces
 from cinder_cow.copying.cancellation import Cancellation
 from cinder_cow.copying.copy_state import Block
 from cinder_cow.copying.errors import Excess, Truncated
-from cinder_cow.copying.extents import Extent, covering, divided, merged
-from cinder_cow.copying.interfaces import (
-    Digest,
-    ExtentSource,
-    Inspect,
-    Report,
-    Sink,
-)
 from cinder_cow.copying.model import Copied, CopyTerms
 from cinder_cow.copying.pipeline import Pipeline
 from cinder_cow.copying.thread_pool import ThreadPool
 
+#: Blocks that are read at once: librbd gains little by more (aio_write:
+#: 677 MB/s with 4, 721 with 16).
+READERS = 4
+
 
 def copy_extents(
-    source: ExtentSource,
-    sink: Sink,
+    source: interfaces.ExtentSource,
+    sink: interfaces.Sink,
     terms: CopyTerms,
     *,
-    digests: Iterable[Digest] = (),
-    inspect: Inspect | None = None,
-    report: Report | None = None,
+    digests: Iterable[interfaces.Digest] = (),
+    inspect: interfaces.Inspect | None = None,
+    report: interfaces.Report | None = None,
     cancellation: Cancellation | None = None,
 ) -> Copied:
     """What was copied: all of ``source``, to the sink.
@@ -48,77 +44,77 @@ def copy_extents(
     )
     readers = _Readers(source, pipeline)
 
-    def pump() -> None:
+    def put_all() -> None:
         if inspect is not None:
-            inspect(pipeline.call(readers.peek))
-        pipeline.call(readers.pump)
+            inspect(pipeline.call_in_writer(readers.read_head))
+        pipeline.call_in_writer(readers.put_all)
 
-    return pipeline.run(pump)
+    return pipeline.run(put_all)
 
 
 class _Readers:
-    """Takes the extents in order, with the budget for each, and has them read
-    in any order. The digests still see them in order.
+    """Threads that read the extents in any order.
+
+    The digests still see them in order.
     """
 
-    def __init__(self, source: ExtentSource, pipeline: Pipeline) -> None:
+    def __init__(
+        self, source: interfaces.ExtentSource, pipeline: Pipeline
+    ) -> None:
         self._source = source
         self._size_bytes = source.size_bytes
         self._pipeline = pipeline
-        self._crew: ThreadPool[tuple[Block, Extent]] = ThreadPool(
-            'reader',
-            self._copy,
-            pipeline.copy_state.fail,
-            pipeline.terms.readers,
+        self._threads: ThreadPool[tuple[Block, extents.Extent]] = ThreadPool(
+            'reader', self._copy, pipeline.copy_state.fail, READERS
         )
-        pipeline.crews.insert(1, self._crew)
+        pipeline.thread_pools.insert(1, self._threads)
 
-    def peek(self) -> bytes:
-        """What an inspector is shown."""
-        return self._read(0, min(PEEK_BYTES, self._size_bytes))
+    def read_head(self) -> bytes:
+        """The bytes for the inspector."""
+        return self._read(0, min(blocks.PEEK_BYTES, self._size_bytes))
 
-    def pump(self) -> None:
-        """Hand all extents over. Blocks."""
+    def put_all(self) -> None:
+        """Queue all extents. Blocks while the budget is used up."""
         for extent, held_bytes in self._acquired(self._extents()):
-            block = self._pipeline.block(extent.length, held_bytes)
+            block = self._pipeline.new_block(extent.length, held_bytes)
             if extent.zero:
                 with block:
-                    piece = Piece(extent.offset, extent.length, None)
+                    piece = blocks.Piece(extent.offset, extent.length, None)
                     self._pipeline.write(block, [piece])
             else:
-                self._crew.put((block, extent))
-        rest = self._pipeline.rest(self._size_bytes)
+                self._threads.put((block, extent))
+        rest = self._pipeline.zeros_behind(self._size_bytes)
         for extent, held_bytes in self._acquired(rest):
             self._pipeline.zero(extent, held_bytes)
 
     def _acquired(
-        self, extents: Iterable[Extent]
-    ) -> Iterator[tuple[Extent, int]]:
-        """Each when it may be held, and what it holds. None after an error."""
-        for extent in extents:
+        self, parts: Iterable[extents.Extent]
+    ) -> Iterator[tuple[extents.Extent, int]]:
+        """Each with the bytes acquired for it. Ends when the copy failed."""
+        for extent in parts:
             held_bytes = min(extent.length, self._pipeline.terms.block_bytes)
-            if not self._pipeline.copy_state.budget.take(held_bytes):
+            if not self._pipeline.copy_state.budget.acquire(held_bytes):
                 return
             yield extent, held_bytes
 
-    def _extents(self) -> Iterator[Extent]:
-        """What costs anything is divided into blocks, the rest is not."""
+    def _extents(self) -> Iterator[extents.Extent]:
+        """All extents, in blocks but for holes that cost nothing."""
         terms = self._pipeline.terms
-        free = terms.destination_is_zero and not self._pipeline.stages
-        every = covering(self._source.extents(), self._size_bytes)
-        for extent in merged(every):
+        free = terms.destination_is_zero and not self._pipeline.digest_threads
+        every = extents.covering(self._source.extents(), self._size_bytes)
+        for extent in extents.merged(every):
             if extent.zero and free:
                 yield extent
             else:
-                yield from divided(extent, terms.block_bytes)
+                yield from extents.divided(extent, terms.block_bytes)
 
-    def _copy(self, item: tuple[Block, Extent]) -> None:
+    def _copy(self, item: tuple[Block, extents.Extent]) -> None:
         block, extent = item
         with block:
             if self._pipeline.copy_state.error is None:
                 content = self._read(extent.offset, extent.length)
                 self._pipeline.copy_state.count_read(extent.length)
-                pieces = self._pipeline.pieces(extent.offset, content)
+                pieces = blocks.split_at_zeros(extent.offset, content)
                 self._pipeline.write(block, pieces)
 
     def _read(self, offset: int, length: int) -> bytes:

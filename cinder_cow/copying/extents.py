@@ -1,5 +1,5 @@
 # SPDX-License-Identifier: Apache-2.0
-"""Where a source holds data and where zeros. Pure."""
+"""Where a source holds data and where holes. Pure."""
 
 from collections.abc import Iterable, Iterator
 from dataclasses import dataclass
@@ -7,7 +7,7 @@ from dataclasses import dataclass
 
 @dataclass(frozen=True, slots=True)
 class Extent:
-    """A range of the source, in bytes; ``zero`` where it holds nothing."""
+    """A range of the source in bytes; ``zero`` for a hole."""
 
     offset: int
     length: int
@@ -15,15 +15,15 @@ class Extent:
 
     @property
     def end(self) -> int:
-        """The offset of the first byte behind it."""
+        """The offset of the first byte after it."""
         return self.offset + self.length
 
 
 def covering(extents: Iterable[Extent], size_bytes: int) -> Iterator[Extent]:
-    """The same from byte 0 to the last: what was left out is zero.
+    """The same extents, and those that were left out as zeros.
 
     :raises RuntimeError: when they overlap, are out of order or end behind
-        ``size_bytes``: a source that contradicts itself.
+        ``size_bytes``.
     """
     position = 0
     for extent in extents:
@@ -38,7 +38,7 @@ def covering(extents: Iterable[Extent], size_bytes: int) -> Iterator[Extent]:
 
 
 def merged(extents: Iterable[Extent]) -> Iterator[Extent]:
-    """The same with neighbours of one kind made one. Empty ones are gone."""
+    """The same extents, neighbours of one kind merged, without empty ones."""
     last: Extent | None = None
     for extent in extents:
         if not extent.length:
@@ -55,7 +55,7 @@ def merged(extents: Iterable[Extent]) -> Iterator[Extent]:
 
 
 def divided(extent: Extent, block_bytes: int) -> Iterator[Extent]:
-    """The same in parts that cross no multiple of ``block_bytes``."""
+    """The extent in parts that cross no multiple of ``block_bytes``."""
     offset = extent.offset
     while offset < extent.end:
         stop = min(extent.end, offset - offset % block_bytes + block_bytes)

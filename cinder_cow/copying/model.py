@@ -6,27 +6,18 @@ from dataclasses import dataclass
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class CopyTerms:
-    """How a copy is made.
-
-    Three words, never one: *extents* (the source says where zeros are),
-    *sparse* (we look for zeros) and *destination_is_zero* (we may skip them).
-    """
+    """How a copy is made."""
 
     #: Operations are aligned to it: the object size of an RBD image.
     block_bytes: int
-    #: Whether zeros may be skipped, as what is not written reads as zeros.
+    #: Whether what is not written reads as zeros: zeros are skipped then.
     destination_is_zero: bool
-    #: All of the destination, where what lies behind the source's end is to
-    #: be zeros too. None: nothing lies there.
+    #: The destination's size; what is behind the source's end becomes zeros.
+    #: None: the destination ends where the source does.
     destination_bytes: int | None = None
-    #: The limit of what is held at a time; at least one block is.
+    #: The most that is held in memory at once; at least one block is.
     memory_bytes: int = 64 * 2**20
-    #: Whether zeros are looked for in what the source calls data.
-    sparse: bool = True
-    #: Blocks of an extent source that are read at a time: librbd gains
-    #: little by more (aio_write: 677 MB/s with 4, 721 with 16).
-    readers: int = 4
-    #: Least time between two reports.
+    #: The least time between two progress reports.
     progress_seconds: float = 10.0
 
 
@@ -34,9 +25,10 @@ class CopyTerms:
 class Progress:
     """How far a copy is."""
 
-    #: Of the destination: written or known to be zero, and digested.
+    #: Bytes of the destination that are written or known to be zero, and
+    #: that all digests have seen.
     bytes_done: int
-    #: Of the destination, in the end. None where the source does not say.
+    #: What ``bytes_done`` will be in the end; None if that is not known.
     size_bytes: int | None
     bytes_written: int
     #: Zeros that were written as such, or skipped.
@@ -46,9 +38,9 @@ class Progress:
 
 @dataclass(frozen=True, slots=True)
 class Copied:
-    """What was done. ``bytes_written + bytes_zero`` is the whole."""
+    """What was copied: ``bytes_written + bytes_zero`` in all."""
 
-    #: From the source. Its holes are not read, nor counted.
+    #: Bytes read from the source. Its holes are neither read nor counted.
     bytes_read: int
     bytes_written: int
     #: Zeros that were written as such, or skipped; also those behind the

@@ -1,5 +1,5 @@
 # SPDX-License-Identifier: Apache-2.0
-"""Native threads that work through a queue."""
+"""A pool of native threads with one queue."""
 
 from collections.abc import Callable
 from typing import Any, Generic, TypeVar
@@ -10,11 +10,11 @@ T = TypeVar('T')
 
 
 class ThreadPool(Generic[T]):
-    """As many threads as ``count``, and one queue, in order.
+    """``count`` threads that call ``work`` with each item, in order.
 
-    An error of the work is handed to ``fail``, and the pool goes on: it is
-    the work that does nothing more when the copy has failed. So the queue is
-    always emptied, and nobody waits for what will not come.
+    An error of ``work`` is passed to ``fail``, and the pool goes on with the
+    next item: so the queue is always emptied. It is for ``work`` to do
+    nothing once the copy has failed.
     """
 
     def __init__(
@@ -33,18 +33,18 @@ class ThreadPool(Generic[T]):
         ]
 
     def start(self) -> None:
-        """Begin to work."""
+        """Start the threads."""
         for thread in self._threads:
             thread.start()
 
     def put(self, item: T) -> None:
-        """Leave an item to the pool. Does not wait."""
+        """Queue an item. Does not wait."""
         self._queue.put(item)
 
     def close(self) -> None:
-        """Return when all is worked off and no thread is left.
+        """Return when the queue is empty and all threads have ended.
 
-        Blocks. May be called again, and where the start has failed.
+        Blocks. May be called again, and after a start that failed.
         """
         for _ in self._threads:
             self._queue.put(None)
@@ -58,4 +58,4 @@ class ThreadPool(Generic[T]):
                 self._work(item)
             except BaseException as exc:  # noqa: BLE001  raised by the copy
                 self._fail(exc)
-            del item  # nor held while the thread waits for the next
+            del item  # not held in memory while the thread waits

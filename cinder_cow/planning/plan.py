@@ -142,7 +142,7 @@ def _clone(image: ImageInfo, target: Target, verdict: Verdict) -> Clone:
 
 
 def _is_worth_a_base(image: ImageInfo, bases: BaseFacts) -> bool:
-    """Converting is dear, and copying what is large may fill the pool."""
+    """Converting is slow, and copies of large images may fill the pool."""
     return (
         bases.rule is BaseRule.ALWAYS
         or not rules.is_the_disk(image)

@@ -1,5 +1,5 @@
 # SPDX-License-Identifier: Apache-2.0
-"""Where bytes come from. Plugins of the group `cinder_cow.sources`.
+"""Sources of images' bytes: plugins of the group `cinder_cow.sources`.
 
 May import backends and what is below them.
 """

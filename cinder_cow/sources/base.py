@@ -1,5 +1,5 @@
 # SPDX-License-Identifier: Apache-2.0
-"""The contract between a copy and a place that images' bytes come from."""
+"""What a source of images' bytes has to implement."""
 
 import abc
 from collections.abc import Callable, Iterable, Iterator, Sequence
@@ -11,7 +11,7 @@ from cinder_cow.closing import Closing
 from cinder_cow.copying.extents import Extent
 from cinder_cow.model import ImageInfo, Refusal
 
-#: Answers a new `glanceclient.Client`, as the user whose volume it is.
+#: Returns a new `glanceclient.Client` for the user whose volume it is.
 GlanceAccess = Callable[[], Any]
 
 
@@ -30,49 +30,49 @@ class Reading(Closing):
 
     @abc.abstractmethod
     def close(self) -> None:
-        """Let go of it. Nothing is read from it any more."""
+        """Release what it holds. Nothing is read from it any more."""
 
 
 class StreamReading(Reading):
-    """An image that can be read from its beginning to its end."""
+    """An image that can only be read from its beginning to its end."""
 
     @abc.abstractmethod
     def chunks(self) -> Iterator[bytes]:
         """The bytes in order, in chunks of any length.
 
-        Pulled in the caller's thread.
+        Iterated in the caller's thread.
 
         :raises SourceError: when they cannot be read, or stall.
         """
 
 
 class ExtentReading(Reading):
-    """An image that can be read anywhere, and whose holes are known."""
+    """An image that can be read at any offset, and whose holes are known."""
 
     @property
     @abc.abstractmethod
     def size_bytes(self) -> int:
-        """Bytes from the first to the last, holes and all."""
+        """The size in bytes, holes included."""
 
     @property
     @abc.abstractmethod
     def data_bytes(self) -> int:
-        """Bytes of what is no hole."""
+        """How many bytes are not in holes."""
 
     @abc.abstractmethod
     def extents(self) -> Iterable[Extent]:
-        """Where there is data, and where zeros, in order."""
+        """Where there is data, and where holes, in order."""
 
     @abc.abstractmethod
     def read_at(self, offset: int, length: int) -> bytes:
-        """Exactly those bytes. Called in native threads, several at once.
+        """Exactly those bytes. Called in several native threads at once.
 
         :raises SourceError: when they cannot be read.
         """
 
 
 class ImageSource(abc.ABC):
-    """A place that images' bytes come from.
+    """A place that images can be read from.
 
     Thread-safe; one instance per backend of cinder.conf.
     """
@@ -93,8 +93,8 @@ class ImageSource(abc.ABC):
     def open(
         self, image: ImageInfo, glance: GlanceAccess
     ) -> StreamReading | ExtentReading | list[Refusal]:
-        """The image, open; or why this source has not got it.
+        """The image, open; or why this source does not have it.
 
-        :raises SourceError: when it has, but it cannot be read.
+        :raises SourceError: when it has it, but cannot read it.
         :raises StorageError: when that cannot be found out.
         """

@@ -26,7 +26,7 @@ LOG = logging.getLogger(__name__)
 
 #: An RBD object: where a chunk is one, it is written without another copy.
 CHUNK_BYTES = 4 * 2**20
-#: A broken download is taken up again so often where Glance's store can.
+#: How often a broken download is resumed where Glance's store can do that.
 RESUMES = 3
 #: What a connection ends with that breaks on the way.
 BROKEN = (
@@ -48,14 +48,14 @@ UNREACHABLE = (
 class GlanceSettings:
     """How Glance is read."""
 
-    #: Glance's stores, those to be read first in front.
+    #: Glance's stores in the order in which they are preferred.
     stores: tuple[str, ...] = ()
-    #: A download is given up when no byte came for so long.
+    #: A download fails when no byte came for so long.
     stall_seconds: int = 60
 
 
 class GlanceSource(ImageSource):
-    """Glance has every image."""
+    """Glance's API. It has every image."""
 
     def __init__(self, settings: GlanceSettings) -> None:
         self._settings = settings
@@ -75,7 +75,7 @@ class GlanceSource(ImageSource):
 
 
 class GlanceReading(StreamReading):
-    """One image. Read once."""
+    """The download of one image. Used once."""
 
     def __init__(
         self, image: ImageInfo, glance: GlanceAccess, settings: GlanceSettings
@@ -102,7 +102,7 @@ class GlanceReading(StreamReading):
             except BROKEN as exc:
                 body = self._resume(position, exc)
             else:
-                # HTTP/1.0 has no other sign of a break than a short body.
+                # Without a length, as in HTTP/1.0, nothing else shows it.
                 if position >= self._image.size_bytes:
                     return
                 body = self._resume(position, 'it ended early')
@@ -117,7 +117,7 @@ class GlanceReading(StreamReading):
         self._resources.close()
 
     def _begin(self, position: int) -> tuple[requests.Response, Body]:
-        """The answer to a request for all that comes from there on."""
+        """The answer to a request for all bytes from ``position`` on."""
         try:
             return self._get(position)
         except errors.SourceError:
@@ -133,7 +133,10 @@ class GlanceReading(StreamReading):
             raise self._unreachable(reason) from exc
 
     def _resume(self, position: int, broken: object) -> Body:
-        """The rest of the body, where Glance's store can begin there."""
+        """The rest of the body, if Glance's store can send a range.
+
+        :raises SourceDamaged: if not.
+        """
         if self._interrupted:
             raise self._unreachable('it was interrupted')
         LOG.debug(
@@ -156,7 +159,7 @@ class GlanceReading(StreamReading):
             self._image.image_id,
             f'the download broke after {position} bytes'
             f' of {self._image.size_bytes or "an unknown number"} ({broken}),'
-            f' and could not be taken up there',
+            f' and could not be resumed',
         ) from cause
 
     def _get(self, position: int) -> tuple[requests.Response, Body]:

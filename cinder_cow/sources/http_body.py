@@ -89,7 +89,7 @@ def answer(
 
     Nothing wakes a thread that waits for the headers of an answer. So it is
     another thread that waits, of the host's own kind (green under eventlet);
-    it ends by its own time limit, and closes an answer that nobody wants.
+    it ends by its own time limit, and closes an answer that comes too late.
 
     :raises Interrupted: soon after ``interrupted`` says so.
     """

@@ -2,7 +2,7 @@
 """An image's bytes from the RBD image that Glance made, by librbd.
 
 In another cluster, or in the volumes' own where it may not be cloned. Only
-what exists is read: holes cost neither network nor time.
+data is read: holes cost neither network nor time.
 """
 
 from collections.abc import Iterable, Iterator
@@ -24,7 +24,7 @@ from cinder_cow.sources.base import ExtentReading, GlanceAccess, ImageSource
 
 
 class RbdSource(ImageSource):
-    """The volumes' cluster, and those of `cow_remote_clusters`."""
+    """Reads from the volumes' cluster and those of `cow_remote_clusters`."""
 
     def __init__(
         self,
@@ -95,7 +95,7 @@ def _find(
             found = snapshots.look(connection, ref)
             if isinstance(found, Snapshot):
                 opened = _open(stack, connection, ref)
-                return RbdReading(image, opened, stack.pop_all())
+                return RbdReading(image, opened, connection, stack.pop_all())
             refusals.append(verdict.absent(ref, found, policy))
     return refusals
 
@@ -111,18 +111,20 @@ def _open(
 
 
 class RbdReading(ExtentReading):
-    """One snapshot, open."""
+    """The snapshot of one image, open."""
 
     def __init__(
         self,
         image: ImageInfo,
         snapshot: rbd.Image,
+        connection: Connection,
         resources: contextlib.ExitStack,
     ) -> None:
         """:param resources: closed with this, the snapshot among them."""
         super().__init__('rbd')
         self._image_id = image.image_id
         self._snapshot = snapshot
+        self._connection = connection
         self._resources = resources
         self._size_bytes: int = snapshot.size()
         self._extents: list[Extent] | None = None
@@ -137,11 +139,11 @@ class RbdReading(ExtentReading):
 
     def extents(self) -> list[Extent]:
         if self._extents is None:
-            self._extents = list(merged(self._asked_for()))
+            self._extents = list(merged(self._diff()))
         return self._extents
 
     @native.in_thread
-    def _asked_for(self) -> list[Extent]:
+    def _diff(self) -> list[Extent]:
         found: list[Extent] = []
 
         def take(offset: int, length: int, exists: bool) -> None:
@@ -166,4 +168,5 @@ class RbdReading(ExtentReading):
             with error_mapping.mapped(f'read image {self._image_id}'):
                 yield
         except errors.StorageError as exc:
+            self._connection.failed(exc)
             raise errors.SourceUnreachable('rbd', self._image_id, exc) from exc

@@ -1,5 +1,5 @@
 # SPDX-License-Identifier: Apache-2.0
-"""One image into one volume: verified, retried, with a limit on copies.
+"""One image into one volume: verified, retried, limited.
 
 May import conversion, sources and what is below them.
 """

@@ -207,7 +207,11 @@ class _Copy:
             except (errors.SourceDamaged, errors.SourceUnreachable) as exc:
                 if not retries_left:
                     raise
-                LOG.warning('%s It is copied once more.', exc)
+                LOG.warning(
+                    'volume=%s %s It is copied once more.',
+                    self._request.volume_id,
+                    exc,
+                )
                 open_destination = self._destination.reset
         raise AssertionError('not reached')
 

@@ -1,5 +1,5 @@
 # SPDX-License-Identifier: Apache-2.0
-"""What a copy writes into, opened anew for each try."""
+"""What a copy writes to, opened anew for each try."""
 
 import abc
 from collections.abc import Callable
@@ -8,7 +8,7 @@ from cinder_cow.backends.writer import VolumeWriter
 
 
 class Destination(abc.ABC):
-    """A place for the bytes of one image."""
+    """A volume, a base or nothing that one image is copied to."""
 
     def __init__(self, size_bytes: int, is_zero: bool) -> None:
         """:param is_zero: whether all of it reads as zeros when opened."""
@@ -17,15 +17,15 @@ class Destination(abc.ABC):
 
     @abc.abstractmethod
     def create(self) -> VolumeWriter:
-        """Open it for the first try."""
+        """A writer for the first try."""
 
     @abc.abstractmethod
     def reset(self) -> VolumeWriter:
-        """Open it for another try, in the state that ``create`` found."""
+        """A writer for another try, with what the first wrote removed."""
 
 
 class NewDestination(Destination):
-    """Made by the copy, and made anew for another try."""
+    """A volume that is made by the copy, and made anew for another try."""
 
     def __init__(
         self,
@@ -50,7 +50,7 @@ class NewDestination(Destination):
 
 
 class ExistingDestination(Destination):
-    """Written over: it holds old bytes, of the try before too."""
+    """A volume that is overwritten. It holds old bytes."""
 
     def __init__(
         self, size_bytes: int, reopen: Callable[[], VolumeWriter]

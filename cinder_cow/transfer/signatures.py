@@ -1,5 +1,5 @@
 # SPDX-License-Identifier: Apache-2.0
-"""A verifier of the signature that an image carries, by cursive."""
+"""The verifier of an image's signature, by cursive."""
 
 from typing import Any, cast
 
@@ -20,7 +20,7 @@ PROPERTIES = (
 )
 
 
-#: What reading a certificate or a signature ends with that is none.
+#: Errors of a certificate or a signature that cannot be parsed.
 CERTIFICATE_ERRORS = (
     ValueError,
     TypeError,
@@ -32,7 +32,7 @@ CERTIFICATE_ERRORS = (
 def verifier(
     context: Any, image_id: str, properties: dict[str, Any]
 ) -> Verifier:
-    """A verifier that has seen nothing yet.
+    """A new verifier of the image's signature.
 
     :param context: of the request: the certificate is fetched from the key
         manager with it.
@@ -61,7 +61,7 @@ def verifier(
 
 
 def _is_unanswered(exc: Exception) -> bool:
-    """Whether the key manager did not say what it has: not the image's fault.
+    """Whether the key manager did not answer, which is not the image's fault.
 
     cursive raises one error for that and for a certificate that is missing.
     """

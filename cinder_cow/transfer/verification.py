@@ -1,5 +1,5 @@
 # SPDX-License-Identifier: Apache-2.0
-"""What the bytes of a copy are held against: hash, signature, format."""
+"""Checks of the bytes of a copy: hash, signature, format."""
 
 import hashlib
 from typing import Any, Protocol
@@ -11,17 +11,17 @@ from cinder_cow.model import ImageInfo, Verification
 
 
 class Verifier(Protocol):
-    """Of a signature: what cursive gives."""
+    """The verifier of a signature, as cursive makes it."""
 
     def update(self, data: bytes, /) -> None:
-        """Take the next bytes."""
+        """Add the next bytes."""
 
     def verify(self) -> None:
         """:raises Exception: when the signature does not hold."""
 
 
 class ContentChecks:
-    """Sees all bytes of one copy, and says whether they are the image's."""
+    """Whether the bytes of one copy are the image's: gets all of them."""
 
     def __init__(
         self,
@@ -31,7 +31,7 @@ class ContentChecks:
         hashed: bool,
         require_hash: bool,
     ) -> None:
-        """:param hashed: whether to hash, if Glance has a hash at all.
+        """:param hashed: whether to hash, if Glance has a hash.
 
         :raises ImageUnacceptable: when a hash is required and there is none.
         """
@@ -52,11 +52,11 @@ class ContentChecks:
 
     @property
     def digests(self) -> list[Digest]:
-        """What has to see every byte, in order."""
+        """What has to get every byte, in order."""
         return [each for each in (self._hash, self._verifier) if each]
 
     def conclude(self) -> None:
-        """Called when all bytes were seen.
+        """Compare the results, after the last byte.
 
         :raises SourceDamaged: when the hash is another.
         :raises SignatureInvalid: when the signature does not hold.

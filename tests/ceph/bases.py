@@ -7,6 +7,7 @@ import rbd
 
 from cinder_cow.backends.rbd import base_snapshot
 from cinder_cow.model import BaseInfo, Verification
+from tests.fakes import writes
 
 MIB = 2**20
 CONTENT = b'D0D-' * (MIB // 4)
@@ -28,7 +29,7 @@ INFO = BaseInfo(
 def filled(store, name, content=CONTENT):
     """An unfinished base."""
     with store.create(name, len(content)) as writer:
-        writer.write_at(0, content)
+        writes.write_at(writer, 0, content)
         writer.flush()
 
 

@@ -171,6 +171,13 @@ class Lab:
         self.rados.wait_for_latest_osdmap()
         time.sleep(1)
 
+    def restart_monitor(self):
+        """Every client has to show its key once more."""
+        self.cluster._processes.stop('ceph-mon')
+        self.cluster._start('mon', 'ceph-mon', '-i', 'a')
+        self.cluster.ceph('status')
+        self.rados.wait_for_latest_osdmap()
+
     def sweep(self, seconds=60):
         """Removes all images, those with clones after these.
 

@@ -28,11 +28,12 @@ BUILDER = """
     import json, sys
     from cinder_cow.backends.rbd.settings import RbdSettings
     from cinder_cow.backends.rbd.backend import RbdBackend
+    from tests.fakes import writes
 
     settings, name = json.loads(sys.stdin.readline())
     settings['image_pools'] = tuple(settings['image_pools'])
     writer = RbdBackend(RbdSettings(**settings)).bases().create(name, 2**20)
-    writer.write_at(0, b'half')
+    writes.write_at(writer, 0, b'half')
     print('wrote', flush=True)
     sys.stdin.readline()
 """

@@ -14,7 +14,7 @@ from cinder.volume import driver as volume_driver
 import pytest
 
 from cinder_cow.driver import CowRBDDriver
-from tests.ceph.test_bases import built
+from tests.ceph.bases import built
 
 MIB = 2**20
 GIB = 2**30
@@ -63,12 +63,12 @@ class Chain:
 
     def __init__(self, driver):
         self.driver = driver
-        self.store = driver._backend().bases()
+        self.store = driver.cow_parts().backend.bases()
         self.base = f'cow-base-raw-image-{uuid.uuid4()}'
         base = built(self.store, self.base, CONTENT)
         self.volume = named('volume')
         self.store.clone(base, self.volume.name)
-        driver._backend().grow(self.volume.name, GIB)
+        driver.cow_parts().backend.grow(self.volume.name, GIB)
         self.snapshot = named(
             'snapshot',
             volume_name=self.volume.name,

@@ -59,39 +59,113 @@ def test_lost_connection_is_opened_again(lab, known):
     assert lab.stored() == {'volume-1': CONTENT}
 
 
-@pytest.fixture
-def rotated(lab, monkeypatch, tmp_path):
-    """A user whose key can be changed; the kept connections are old."""
-    caps = {
+class Rotation:
+    """A user whose key can be changed."""
+
+    CAPS = {
         'mon': 'profile rbd',
         'osd': 'profile rbd pool=volumes, profile rbd-read-only pool=images',
         'mgr': 'profile rbd pool=volumes',
     }
-    lab.cluster.create_user('rotated', **caps)
-    monkeypatch.setattr(connection, 'KEY_SECONDS', 0)
-    keyring = lab.cluster.folder / 'ceph.client.rotated.keyring'
 
-    def rotate():
-        lab.cluster.ceph('auth', 'rm', 'client.rotated')
-        lab.cluster.create_user('rotated', **caps)
+    def __init__(self, lab):
+        self._lab = lab
+        self._cluster = lab.cluster
+        self._keyring = lab.cluster.folder / 'ceph.client.rotated.keyring'
+        self._cluster.create_user('rotated', **self.CAPS)
+        # A client that gets no answer from the monitors would wait for ever.
+        self.backend = lab.backend(user='rotated', timeout_seconds=10)
 
-    before = keyring.read_text()
-    yield lab.backend(user='rotated'), rotate
-    assert keyring.read_text() != before
+    def rotate(self, with_keyring=True):
+        before = self._keyring.read_text()
+        self._cluster.ceph('auth', 'rm', 'client.rotated')
+        self._cluster.create_user('rotated', **self.CAPS)
+        new = self._keyring.read_text()
+        assert new != before
+        if not with_keyring:
+            self._keyring.write_text(before)
+        self._lab.restart_monitor()
+        return new
+
+    def distribute(self, new):
+        self._keyring.write_text(new)
+
+    def asks_the_monitors(self):
+        found = self.backend.selftest(())
+        return found[-1].question == 'Are clones made in format 2'
 
 
-def test_changed_key_needs_no_restart(lab, rotated):
-    backend, rotate = rotated
+@pytest.fixture
+def rotation(lab):
+    return Rotation(lab)
+
+
+def test_changed_key_needs_no_restart(lab, rotation):
     image = lab.image(CONTENT)
+    rotation.backend.clone(image, 'volume-1')
+    rotation.rotate()
+
+    assert rotation.asks_the_monitors()
+    rotation.backend.clone(image, 'volume-2')
+    rotation.backend.remove('volume-1')
+
+    assert lab.stored() == {'volume-2': CONTENT}
+
+
+def test_old_key_goes_on_until_the_new_one_is_here(lab, rotation, caplog):
+    """The cluster has the old key while the keyring is new already."""
+    image = lab.image(CONTENT)
+    rotation.backend.clone(image, 'volume-1')
+    keyring = lab.cluster.folder / 'ceph.client.rotated.keyring'
+    text = keyring.read_text()
+    keyring.write_text(text.replace('key = A', 'key = B'))
+
+    rotation.backend.clone(image, 'volume-2')
+
+    assert 'The connection is used on' in caplog.text
+    keyring.write_text(text)
+    rotation.backend.clone(image, 'volume-3')
+    assert len(lab.stored()) == 3
+
+
+def test_unanswered_for_want_of_the_new_key_it_is_not_kept(lab, rotation):
+    image = lab.image(CONTENT)
+    rotation.backend.clone(image, 'volume-1')
+    new = rotation.rotate(with_keyring=False)
+    grow_old(rotation.backend.settings)
+    with pytest.raises(errors.StorageUnreachable):
+        rotation.asks_the_monitors()
+
+    rotation.distribute(new)
+
+    assert rotation.asks_the_monitors()
+    rotation.backend.clone(image, 'volume-2')
+
+
+def grow_old(settings):
+    """The kept connection was opened a long time ago."""
+    with connected(settings) as held:
+        held._opened -= 2 * connection.KEY_SECONDS
+
+
+def test_denied_it_is_tried_once_more_on_another(lab):
+    """The caps are read when a client connects: new ones need another."""
+    backend = lab.backend(user='widened')
+    caps = dict(Rotation.CAPS)
+    lab.cluster.create_user('widened', **{**caps, 'osd': 'profile rbd'})
+    image = lab.image(CONTENT)
+    narrow = ('mon', 'profile rbd', 'osd', 'profile rbd pool=volumes')
+    lab.cluster.ceph('auth', 'caps', 'client.widened', *narrow)
+    refused = backend.cloneable(image)
+    words = [word for cap in caps.items() for word in cap]
+    lab.cluster.ceph('auth', 'caps', 'client.widened', *words)
+
+    assert not refused
+    assert not backend.cloneable(image)
+    grow_old(backend.settings)
+    assert backend.cloneable(image)
     backend.clone(image, 'volume-1')
-    rotate()
-
-    for number in range(2, 5):
-        backend.clone(image, f'volume-{number}')
-        backend.open(f'filled-{number}', 4096).close()
-        backend.remove(f'filled-{number}')
-
-    assert len(lab.names()) == 4
+    assert lab.stored() == {'volume-1': CONTENT}
 
 
 def test_broken_connection_is_shut_down_by_its_last_user(lab):

@@ -235,6 +235,26 @@ def test_its_holder_hears_that_another_has_it(lab, store, caplog):
 
 
 @pytest.mark.usefixtures('short')
+def test_its_holder_hears_that_another_had_it_and_is_done(
+    lab, store, monkeypatch
+):
+    monkeypatch.setattr(leases, 'RENEW_SECONDS', 3600)  # it hangs
+    monkeypatch.setattr(leases, 'LEASE_SECONDS', 1)
+    other = lab.backend(user='admin').bases()
+    heard = []
+    with store.lease(NAME) as lease:
+        lease.on_lost(lambda: heard.append(1))
+        lease.check()
+        with taken(other):
+            pass
+
+        with pytest.raises(errors.LeaseLost, match='another had it'):
+            lease.check()
+
+    assert heard == [1]
+    assert lab.leftovers() == []
+
+
 def test_released_it_is_not_lost(store):
     lease = store.lease(NAME)
     lost = threading.Event()

@@ -9,7 +9,7 @@ from cinder_cow.model import ImageInfo, Target
 from cinder_cow.planning import plan
 from cinder_cow.sources.base import ImageSource, StreamReading
 from tests.ceph.bases import CONTENT, MIB, built, filled
-from tests.fakes import request
+from tests.fakes import request, writes
 
 IMAGE = ImageInfo('i-1', 'active', 'raw', 'bare', 16 * MIB)
 TARGET = Target('1', 'volume-1', 16 * MIB)
@@ -93,10 +93,10 @@ def test_an_unfinished_base_is_discarded_though_it_was_lost(
 ):
     backend = either_lab.backend()
     with store.create(name, 2 * MIB) as writer:
-        writer.write_at(0, CONTENT)
+        writes.write_at(writer, 0, CONTENT)
         cut_off(either_lab, backend)
         with pytest.raises(errors.ConnectionLost):
-            writer.write_at(MIB, CONTENT)
+            writes.write_at(writer, MIB, CONTENT)
 
     store.discard(name)
 

@@ -8,12 +8,13 @@ import os
 import subprocess
 import sys
 import textwrap
+import threading
 import time
 
 import pytest
 
 from cinder_cow import errors
-from cinder_cow.copying.blocks import GRAIN_BYTES
+from cinder_cow.copying import GRAIN_BYTES, Cancellation
 from cinder_cow.model import Method, Target, Verification
 from cinder_cow.planning import plan
 from cinder_cow.sources.base import ImageSource, StreamReading
@@ -80,6 +81,10 @@ class Bytes(ImageSource):
 
     def __init__(self, content):
         self.content = content
+
+    @classmethod
+    def from_options(cls, options):
+        raise NotImplementedError
 
     def open(self, image, glance):
         return BytesReading(self.content)
@@ -275,6 +280,29 @@ def test_old_bytes_go_and_snapshots_stay(lab, old_lab):
     with lab.opened('volume-1') as volume:
         volume.set_snap('kept')
         assert volume.read(0, volume.size()) == old
+
+
+def test_cancelled_copy_ends_soon_and_leaves_nothing(lab, old_lab):
+    image = old_lab.sparse_image(8 * GIB, PIECES)
+    image = hashed(image, b'other')  # to hash its holes takes 14 s
+    cancellation = Cancellation()
+    timer = threading.Timer(1, cancellation.cancel)
+    timer.start()
+    began = time.monotonic()
+
+    with pytest.raises(errors.CopyCancelled, match=image.image_id):
+        copy(
+            lab,
+            image,
+            8 * GIB,
+            rbd_source(lab, old_lab),
+            require_hash=True,
+            cancellation=cancellation,
+        )
+    timer.join()
+    print(f'cancelled after {time.monotonic() - began - 1:.2f} s')
+    assert time.monotonic() - began < 6
+    assert lab.leftovers() == []
 
 
 COPY = """

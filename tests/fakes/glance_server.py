@@ -1,10 +1,11 @@
 # SPDX-License-Identifier: Apache-2.0
-"""A Glance on a local port that answers as badly as it is told to."""
+"""A Glance on a local port with faults that a test chooses."""
 
 from dataclasses import dataclass
 import gzip
 from http import server
 import socket
+import socketserver
 import struct
 import threading
 import time
@@ -59,6 +60,15 @@ class Seen:
     token: str | None
 
 
+def client_of(port, session):
+    """A client of Glance on that port."""
+    url = f'http://127.0.0.1:{port}'
+    auth = token_endpoint.Token(url, TOKEN)
+    return glanceclient.Client(
+        '2', url, session=keystone.Session(auth, session=session)
+    )
+
+
 class GlanceServer(server.ThreadingHTTPServer):
     """A context manager. ``answers`` are given in turn, the last for ever."""
 
@@ -92,10 +102,7 @@ class GlanceServer(server.ThreadingHTTPServer):
         """A client as Cinder makes it."""
         made = requests.Session()
         made.hooks['response'].append(self._keep)
-        url = f'http://127.0.0.1:{self.server_port}'
-        auth = token_endpoint.Token(url, TOKEN)
-        session = keystone.Session(auth, session=made)
-        return glanceclient.Client('2', url, session=session)
+        return client_of(self.server_port, made)
 
     def next_answer(self):
         return self.answers.pop(0) if self.answers[1:] else self.answers[0]
@@ -191,3 +198,39 @@ class _Request(server.BaseHTTPRequestHandler):
 
     def log_message(self, *_args):
         pass
+
+
+class RawServer(socketserver.ThreadingTCPServer):
+    """Sends the same bytes to each request and hangs up. A context manager."""
+
+    daemon_threads = True
+
+    def __init__(self, raw):
+        super().__init__(('127.0.0.1', 0), _RawRequest)
+        self.raw = raw
+        self._thread = threading.Thread(
+            target=self.serve_forever, args=(0.01,)
+        )
+
+    def __enter__(self):
+        self._thread.start()
+        return self
+
+    def __exit__(self, *exc):
+        self.shutdown()
+        self._thread.join()
+        self.server_close()
+
+    def access(self):
+        """A client as Cinder makes it."""
+        return client_of(self.server_address[1], requests.Session())
+
+    def handle_error(self, request, client_address):
+        """A client that hangs up is no news here."""
+
+
+class _RawRequest(socketserver.StreamRequestHandler):
+    def handle(self):
+        while self.rfile.readline().strip():
+            pass
+        self.wfile.write(self.server.raw)

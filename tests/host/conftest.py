@@ -66,7 +66,7 @@ class Hosted(driver.CowRBDDriver):
         parts = super().cow_parts()
         store = self.memory.bases()
         bases = store and ensure.BaseImages(
-            ensure.BaseSettings(), store, parts.base_images._base_builder
+            parts.base_images.settings, store, parts.base_images._base_builder
         )
         return execute.Parts(self.memory, parts.image_copier, bases)
 

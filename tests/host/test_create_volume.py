@@ -68,6 +68,13 @@ def test_volume_is_cloned_and_bootable(create, hosted, context, volume):
     assert metadata['hw_disk_bus'] == 'virtio'
 
 
+def test_what_multiattach_keeps_is_not_overwritten(create, hosted):
+    saved = {'provider_location': '{"saved_features":61}'}
+    hosted._setup_volume = lambda volume: saved
+
+    assert create() == saved
+
+
 def test_one_info_line_says_what_was_done(create, volume, caplog):
     caplog.set_level(logging.INFO, 'cinder_cow')
 

@@ -4,6 +4,8 @@
 from cinder import exception
 from cinder.message import api
 from cinder.volume import volume_types
+from hypothesis import given, settings
+from hypothesis import strategies as st
 import pytest
 
 from cinder_cow import driver, errors
@@ -30,6 +32,25 @@ OTHER = 'file:///i'
 )
 def test_every_shape_of_get_location_is_read(answer, urls):
     assert image_info.locations(answer) == urls
+
+
+JSON = st.recursive(
+    st.none() | st.booleans() | st.integers() | st.text(),
+    lambda inner: st.lists(inner) | st.dictionaries(st.text(), inner),
+    max_leaves=5,
+)
+ENTRY = JSON | st.fixed_dictionaries(
+    {'url': JSON}, optional={'metadata': JSON}
+)
+
+
+@settings(max_examples=100, deadline=None, derandomize=True)
+@given(direct_url=JSON, listed=st.none() | st.lists(ENTRY))
+def test_any_answer_of_get_location_gives_urls(direct_url, listed):
+    found = image_info.locations((direct_url, listed))
+
+    assert all(isinstance(url, str) and url for url in found)
+    assert len(set(found)) == len(found)
 
 
 def test_image_is_described_in_our_terms(image_meta, image_location):
@@ -170,6 +191,25 @@ def test_every_error_of_ours_is_translated(context, volume):
             failures.translated(context, volume),
         ):
             raise error
+
+
+@pytest.mark.parametrize(
+    ('error', 'expected'),
+    [
+        # The first lets the scheduler try another host, the second ends it.
+        (errors.TooManyCopies(32), exception.VolumeBackendAPIException),
+        (errors.CopyTimedOut('i-1', 60), exception.ImageCopyFailure),
+    ],
+    ids=['too many', 'timed out'],
+)
+def test_copy_that_finds_no_place_may_be_tried_on_another_host(
+    context, volume, error, expected
+):
+    with (
+        pytest.raises(expected, match='cow_'),
+        failures.translated(context, volume),
+    ):
+        raise error
 
 
 def test_error_of_cinders_own_passes_unchanged(context, volume):

@@ -102,3 +102,64 @@ def test_error_of_the_call_reaches_the_caller(patch):
         print(exc)
     """
     assert output(patch + textwrap.dedent(code)) == ['as', 'it', 'was']
+
+
+# Logging in native threads, and in green ones at the same time.
+
+LOG = """
+    import logging, os, sys, time
+    import eventlet
+    from oslo_config import cfg
+    from oslo_log import log
+    from cinder_cow import native
+
+    SET_UP
+    LOG = logging.getLogger('cinder_cow')
+    logging.getLogger().setLevel(logging.DEBUG)
+    (handler,) = logging.getLogger().handlers
+    emit = handler.emit
+
+    def slowly(record):
+        time.sleep(0.0002)  # green threads change places, as at a slow disk
+        emit(record)
+
+    handler.emit = slowly
+    ended = []
+
+    def write(name):
+        for number in range(100):
+            LOG.debug('%s %d', name, number)
+        ended.append(name)
+
+    for number in range(3):
+        native.thread(lambda: write('native'), 'native').start()
+        eventlet.spawn(write, 'green')
+    until = time.monotonic() + SECONDS
+    while len(ended) < 6 and time.monotonic() < until:
+        time.sleep(0.01)
+    print(len(ended), flush=True)
+    os._exit(0)
+"""
+OSLO = """
+    conf = cfg.ConfigOpts()
+    log.register_options(conf)
+    conf([], default_config_files=[])
+    log.setup(conf, 'cinder')
+"""
+PLAIN = 'logging.basicConfig(force=True)'
+
+
+def logged(set_up, seconds):
+    code = textwrap.dedent(LOG).replace('SECONDS', str(seconds))
+    return output(PATCH + code.replace('SET_UP', textwrap.dedent(set_up)))
+
+
+def test_native_threads_may_log_where_oslo_log_is_set_up():
+    assert logged(OSLO, seconds=50)[-1] == '6'
+
+
+def test_native_threads_that_log_hang_without_oslo_log():
+    # The reason for the rule in native.py; should this fail, it may go.
+    ended = logged(PLAIN, seconds=1.5)[-1]
+
+    assert int(ended) < 6

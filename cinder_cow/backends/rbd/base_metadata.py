@@ -8,10 +8,10 @@ every clone. It is only read here, and moved.
 import contextlib
 import json
 
-import rados
 import rbd
 
 from cinder_cow.backends.rbd import base_records
+from cinder_cow.backends.rbd.pool import Pool
 
 PREFIX = 'cinder_cow.'
 INFO = 'cinder_cow.info'
@@ -48,9 +48,9 @@ def is_there(image: rbd.Image) -> bool:
     return bool(_all(image))
 
 
-def remove(ioctx: rados.Ioctx, name: str) -> None:
+def remove(pool: Pool, name: str) -> None:
     """Have the next clones inherit nothing."""
-    with rbd.Image(ioctx, name) as image:
+    with pool.changing(name) as image:
         for key in _all(image):
             with contextlib.suppress(KeyError):  # another host removes it too
                 image.metadata_remove(key)

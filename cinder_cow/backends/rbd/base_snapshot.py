@@ -60,10 +60,10 @@ def _look(pool: Pool, ref: SnapshotRef) -> Base | None:
             inherited = base_metadata.is_there(image)
         if inherited:
             base_records.write(pool.ioctx, ref.image, record)
-            base_metadata.remove(pool.ioctx, ref.image)
+            base_metadata.remove(pool, ref.image)
         if not snapshot.protected and not snapshots.clone_v2(pool.connection):
             # Its builder was killed before it could do so.
-            with rbd.Image(pool.ioctx, ref.image) as image:
+            with pool.changing(ref.image) as image:
                 protect(image)
             snapshot = dataclasses.replace(snapshot, protected=True)
     except rbd.ImageNotFound:

@@ -129,10 +129,7 @@ class RbdBases(BaseStore):
     @retry_on_refused_connection
     def commit(self, name: str, info: BaseInfo) -> Base:
         action = f'finish the base {self._images.path(name)}'
-        with (
-            self._images.opened(action) as pool,
-            rbd.Image(pool.ioctx, name) as image,
-        ):
+        with self._images.opened(action) as pool, pool.changing(name) as image:
             self._require_mine(action, name, image)
             ref = self._ref(pool.connection, name)
             base = base_snapshot.finish(pool, ref, image, info)

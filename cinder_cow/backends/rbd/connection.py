@@ -3,9 +3,10 @@
 
 Connecting costs 7-12 ms on an idle one-node cluster, and upstream's driver
 does it five times per clone. Here all threads of a process share one. It is
-opened at the first use, and again when it broke or the cluster no longer takes
-its key; a forked child opens its own. A connection that was given up is shut
-down by its last user.
+opened at the first use; again when it broke, when the keyring was changed, and
+when it is denied or gets no answer, for its key may be an old one. A forked
+child opens its own. One that is not kept any more is shut down by its last
+user.
 """
 
 import atexit
@@ -15,6 +16,7 @@ import errno
 import os
 import time
 
+from oslo_log import log as logging
 import rados
 import tenacity
 
@@ -25,7 +27,8 @@ from cinder_cow.model import Base, Snapshot, SnapshotRef
 Key = tuple[int, str, str, str | None]
 
 
-#: Of a connection that is younger, the key is the one in the keyring.
+#: Of a connection that is younger, the key is the one in the keyring. No more
+#: often is another opened for one that works.
 KEY_SECONDS = 60
 _DENIED = (errno.EPERM, errno.EACCES)
 
@@ -47,6 +50,7 @@ class Connection:
         self.users = 0
         self.kept = True
         self._opened = time.monotonic()
+        self._keyring = self._look_at_keyring()
         #: Protected snapshots of Glance's that were looked at: under such a
         #: name there is never another. Kept for speed: a look costs an
         #: eighth of a clone.
@@ -68,10 +72,36 @@ class Connection:
         return code in _DENIED and self.may_have_an_old_key
 
     def failed(self, failure: errors.StorageError) -> None:
-        """Have the next caller open another, when this one is of no use."""
+        """Have the next caller open another, when this one is of no use.
+
+        A monitor does not answer a client whose key was changed.
+        """
         lost = isinstance(failure, errors.ConnectionLost)
-        if lost or self.is_refused(failure):
+        unanswered = isinstance(failure, errors.StorageUnreachable)
+        if (
+            lost
+            or self.is_refused(failure)
+            or (unanswered and self.may_have_an_old_key)
+        ):
             self.kept = False
+
+    def has_new_keyring(self) -> bool:
+        """Whether the keyring was changed since; True once for each change.
+
+        A kept connection goes on with the old key until its tickets expire,
+        and then its calls end no more, where there is no time limit.
+        """
+        before, self._keyring = self._keyring, self._look_at_keyring()
+        return self._keyring != before
+
+    def _look_at_keyring(self) -> list[tuple[str, int]]:
+        """The files that librados reads keys from, and their last change."""
+        found = []
+        names = self.cluster.conf_get('keyring') or ''
+        for name in names.replace(';', ',').split(','):
+            with contextlib.suppress(OSError):
+                found.append((name, os.stat(name.strip()).st_mtime_ns))
+        return found
 
     @contextlib.contextmanager
     def pool(self, name: str) -> Iterator[rados.Ioctx]:
@@ -85,6 +115,8 @@ class Connection:
         finally:
             ioctx.close()
 
+
+LOG = logging.getLogger(__name__)
 
 _connections: dict[Key, Connection] = {}
 _lock = native.lock()
@@ -128,8 +160,25 @@ def _take(settings: RbdSettings) -> Connection:
         connection = _connections.get(key)
         if connection is not None and connection.kept:
             connection.users += 1
-            return connection
-    return _keep(key, _open(settings))
+        else:
+            connection = None
+    if connection is None:
+        return _keep(key, _open(settings))
+    if connection.has_new_keyring():
+        return _replace(settings, connection)
+    return connection
+
+
+def _replace(settings: RbdSettings, connection: Connection) -> Connection:
+    """Another, with the new key; the same while the cluster has the old."""
+    try:
+        opened = _open(settings)
+    except errors.StorageUnreachable as exc:
+        LOG.warning('The connection is used on: its keyring is new: %s', exc)
+        return connection
+    connection.kept = False
+    _give_back(settings, connection)
+    return _keep(_key(settings), opened)
 
 
 def _keep(key: Key, opened: Connection) -> Connection:

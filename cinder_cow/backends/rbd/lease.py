@@ -69,6 +69,9 @@ class RbdLease(Lease):
         self._released = native.event()
         self._keep_until = 0.0
         self._guard = native.lock()
+        self._renewing = native.lock()
+        #: Of the lock's object, since it was taken or renewed.
+        self._version: int | None = None
         self._lost: str | None = None
         self._callbacks: list[Callable[[], None]] = []
         self._thread = native.thread(
@@ -81,6 +84,7 @@ class RbdLease(Lease):
         :raises rados.ObjectBusy: when another has it.
         """
         self._lock(MUST_BE_NEW)
+        self._version = self._object_version()
 
     def hold(self, resources: contextlib.ExitStack) -> None:
         """Renew it from now on.
@@ -140,13 +144,32 @@ class RbdLease(Lease):
 
     def _renew(self) -> None:
         """Also takes it again, when it expired and nobody has it."""
-        with self._asking(f'renew the lease on {self.name}'):
+        # By its holder and by the thread that renews it: in native threads.
+        with self._renewing, self._asking(f'renew the lease on {self.name}'):
+            self._require_untouched()
             try:
                 self._lock(MAY_RENEW)
             except rados.ObjectBusy as exc:
                 raise self._lose(
                     'it was not renewed in time, and another has it'
                 ) from exc
+            self._version = self._object_version()
+
+    def _require_untouched(self) -> None:
+        """Another may have had it, and be done with it already.
+
+        Whoever takes or breaks it changes the object, and whoever releases it
+        removes the object.
+        """
+        if self._version != self._object_version():
+            raise self._lose('it was not renewed in time, and another had it')
+
+    def _object_version(self) -> int | None:
+        try:
+            self._ioctx.stat(self._object)
+        except rados.ObjectNotFound:
+            return None
+        return int(self._ioctx.get_last_version())
 
     def _require_not_taken(self) -> None:
         """The holder makes no progress: another may have the lease by now."""

@@ -1,10 +1,11 @@
 # SPDX-License-Identifier: Apache-2.0
 """Renames an RBD image in a process of its own.
 
-A rename by librbd of Ceph 16.2 can hang, or end in SIGSEGV or SIGABRT, where
-the CPU is busy: it closes the image while the watch is still being registered
-again under the new name. In the command `rbd` that costs a process that does
-nothing else, and a time limit ends it.
+librbd of Ceph 16.2 can hang, or end in SIGSEGV or SIGABRT, when an image is
+closed soon after the first change to it, where the CPU is busy: see
+PAUSE_BEFORE_CLOSE_SECONDS in :mod:`cinder_cow.backends.rbd.pool`. A rename
+closes the image at once, by itself. In the command `rbd` that costs a process
+that does nothing else, and a time limit ends it.
 """
 
 import os

@@ -97,16 +97,15 @@ def _free(pool: Pool, name: str) -> bool:
     itself sees to it that one of format 1 is not made, or stops us here.
     """
     try:
-        image = rbd.Image(pool.ioctx, name)
+        with pool.changing(name) as image:
+            if _has_clones_of_format_2(image):
+                return False
+            for snapshot in list(image.list_snaps()):
+                if _is_protected(image, snapshot):
+                    image.unprotect_snap(snapshot['name'])
+                image.remove_snap_by_id(snapshot['id'])
     except rbd.ImageNotFound:
-        return True  # half removed: to remove it again does the rest
-    with image:
-        if _has_clones_of_format_2(image):
-            return False
-        for snapshot in list(image.list_snaps()):
-            if _is_protected(image, snapshot):
-                image.unprotect_snap(snapshot['name'])
-            image.remove_snap_by_id(snapshot['id'])
+        pass  # half removed: to remove it again does the rest
     return True
 
 

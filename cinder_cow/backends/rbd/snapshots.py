@@ -127,14 +127,15 @@ def clone_v2(connection: Connection) -> bool:
 
     :raises StorageError: when that cannot be found out.
     """
-    with error_mapping.mapped('read the OSD map'):
+    action = 'read the OSD map'
+    with error_mapping.mapped(action):
         chosen = connection.cluster.conf_get('rbd_default_clone_format')
         if chosen in ('1', '2'):
             return bool(chosen == '2')
-        status, answer, message = connection.cluster.mon_command(
+        status, answer, _message = connection.cluster.mon_command(
             json.dumps({'prefix': 'osd dump', 'format': 'json'}), b''
         )
         if status:
-            raise rados.OSError(message, errno=-status)
+            raise error_mapping.of_status(action, status)
     required = json.loads(answer).get('require_min_compat_client', '')
     return bool(required >= CLONE_V2_SINCE)

@@ -41,7 +41,7 @@ class RbdWriter(VolumeWriter):
     def start_write(self, offset: int, data: bytes, done: Done) -> None:
         action = f'write to {self._path}'
         with self._mapped(action):
-            completed = self._completed(action, done, data)
+            completed = self._completed(action, done)
             self._image.aio_write(data, offset, completed)
 
     def start_zero(self, offset: int, length: int, done: Done) -> None:
@@ -71,17 +71,11 @@ class RbdWriter(VolumeWriter):
             raise
 
     def _completed(
-        self, action: str, done: Done, data: bytes | None = None
+        self, action: str, done: Done
     ) -> Callable[[rbd.Completion], None]:
-        """A callback for librbd. It runs in a thread of librbd.
-
-        :param data: what librbd reads in place till then: the binding holds
-            no reference to it.
-        """
+        """A callback for librbd. It runs in a thread of librbd."""
 
         def completed(completion: rbd.Completion) -> None:
-            nonlocal data
-            data = None
             status = completion.get_return_value()
             if status >= 0:
                 done(None)

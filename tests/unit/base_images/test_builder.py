@@ -15,6 +15,7 @@ from cinder_cow.conversion.convert import ConversionLimits
 from cinder_cow.model import Verification
 from cinder_cow.transfer import copier
 from cinder_cow.transfer.limiter import CopyLimiter
+from tests.fakes import writes
 from tests.fakes.bases import MemoryBases
 from tests.fakes.source import MemorySource, MemoryStream, thread_pool
 
@@ -315,8 +316,8 @@ def _also(function, more):
 def test_what_a_dead_builder_left_is_removed_first(
     store, converter, request, kind
 ):
-    store.create(NAME, 3).write_at(0, b'old')
-    store.create(SCRATCH, 3).write_at(0, b'old')
+    writes.write_at(store.create(NAME, 3), 0, b'old')
+    writes.write_at(store.create(SCRATCH, 3), 0, b'old')
     image = request.getfixturevalue(kind)
 
     make(store, converter, image)

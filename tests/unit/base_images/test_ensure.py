@@ -13,6 +13,7 @@ from cinder_cow.backends.base_store import BuildRecord
 from cinder_cow.base_images import ensure
 from cinder_cow.model import Verdict, Verification
 from cinder_cow.transfer import copier
+from tests.fakes import writes
 from tests.fakes.bases import MemoryBases, info
 
 ROOM = 2**20
@@ -38,7 +39,7 @@ class BaseBuilder:
             raise act
         if act is not None:
             act()
-        self.store.create(name, 3).write_at(0, b'raw')
+        writes.write_at(self.store.create(name, 3), 0, b'raw')
         return self.store.commit(name, info(image.image_id))
 
 

@@ -12,8 +12,8 @@ SIZES = (0, 1, 17, 4095, BLOCK - 1, BLOCK, BLOCK + 1, 3 * BLOCK + 4095)
 CHUNKS = (17, 4095, GRAIN_BYTES, GRAIN_BYTES + 1, BLOCK, BLOCK + 2**20)
 
 
-def assembled(chunks, block_bytes=BLOCK):
-    return list(map(blocks.joined, blocks.assembled(chunks, block_bytes)))
+def in_blocks(chunks, block_bytes=BLOCK):
+    return list(map(blocks.joined, blocks.in_blocks(chunks, block_bytes)))
 
 
 @pytest.mark.parametrize('size', SIZES)
@@ -21,7 +21,7 @@ def assembled(chunks, block_bytes=BLOCK):
 def test_blocks_are_the_same_however_the_bytes_come(size, chunk_bytes):
     whole = some(size)
 
-    got = assembled(chunked(whole, chunk_bytes))
+    got = in_blocks(chunked(whole, chunk_bytes))
 
     assert got == list(chunked(whole))
     assert {type(block) for block in got} <= {bytes}
@@ -35,25 +35,25 @@ def test_blocks_of_chunks_of_any_length():
         chunks.append(rest[:length])
         rest = rest[length:]
 
-    assert assembled(chunks) == list(chunked(whole))
+    assert in_blocks(chunks) == list(chunked(whole))
 
 
 def test_chunk_that_is_a_block_is_not_copied():
     chunk = some(BLOCK)
 
-    (block,) = assembled([chunk])
+    (block,) = in_blocks([chunk])
 
     assert block is chunk
 
 
 def test_small_chunks_are_gathered():
-    (parts,) = blocks.assembled(chunked(some(BLOCK), 1), BLOCK)
+    (parts,) = blocks.in_blocks(chunked(some(BLOCK), 1), BLOCK)
 
     assert len(parts) == 1
 
 
 def test_joining_lets_the_chunks_go():
-    (parts,) = blocks.assembled(chunked(some(BLOCK), 4096), BLOCK)
+    (parts,) = blocks.in_blocks(chunked(some(BLOCK), 4096), BLOCK)
 
     blocks.joined(parts)
 
@@ -64,7 +64,7 @@ def shape(whole):
     """A letter for each grain that pieces cover, and their lengths."""
     return [
         ('0' if p.content is None else 'D', p.offset, p.length)
-        for p in blocks.sparse(0, whole)
+        for p in blocks.split_at_zeros(0, whole)
     ]
 
 
@@ -103,7 +103,7 @@ def test_one_byte_makes_its_grain_data():
     whole = bytearray(BLOCK)
     whole[GRAIN_BYTES + 5] = 1
 
-    pieces = blocks.sparse(7 * BLOCK, bytes(whole))
+    pieces = blocks.split_at_zeros(7 * BLOCK, bytes(whole))
 
     start = 7 * BLOCK
     grain = bytes(whole[GRAIN_BYTES : 2 * GRAIN_BYTES])
@@ -117,7 +117,7 @@ def test_one_byte_makes_its_grain_data():
 def test_block_of_data_is_not_copied():
     whole = some(BLOCK)
 
-    (piece,) = blocks.sparse(0, whole)
+    (piece,) = blocks.split_at_zeros(0, whole)
 
     assert piece.content is whole
 
@@ -127,7 +127,7 @@ def test_block_of_data_is_not_copied():
 def test_peek_is_the_head_and_takes_nothing_away(size, chunk_bytes):
     whole, seen = some(size), []
 
-    got = b''.join(blocks.peeked(chunked(whole, chunk_bytes), seen.append))
+    got = b''.join(blocks.inspected(chunked(whole, chunk_bytes), seen.append))
 
     assert seen == [whole[:PEEK_BYTES]]
     assert got == whole
@@ -136,19 +136,19 @@ def test_peek_is_the_head_and_takes_nothing_away(size, chunk_bytes):
 def test_excess_is_noticed_before_it_is_handed_on():
     got = []
     with pytest.raises(Excess) as caught:
-        got.extend(blocks.sized([b'abc', b'de', b'f'], 5, None))
+        got.extend(blocks.size_checked([b'abc', b'de', b'f'], 5, None))
 
     assert caught.value.expected_bytes == 5
 
 
 def test_truncation_is_noticed_at_the_end():
     with pytest.raises(Truncated) as caught:
-        list(blocks.sized([b'abc', b''], 5, 9))
+        list(blocks.size_checked([b'abc', b''], 5, 9))
 
     assert (caught.value.expected_bytes, caught.value.got_bytes) == (5, 3)
 
 
 def test_source_of_unknown_size_is_limited_by_the_destination():
-    assert list(blocks.sized([b'abc'], None, 3)) == [b'abc']
+    assert list(blocks.size_checked([b'abc'], None, 3)) == [b'abc']
     with pytest.raises(Excess):
-        list(blocks.sized([b'abcd'], None, 3))
+        list(blocks.size_checked([b'abcd'], None, 3))

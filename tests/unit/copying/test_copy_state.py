@@ -13,29 +13,29 @@ def copy_state():
 
 @pytest.fixture
 def block(copy_state):
-    assert copy_state.budget.take(10, seconds=0)
-    return Block(copy_state, length=7, held_bytes=10, shares=2)
+    assert copy_state.budget.acquire(10, seconds=0)
+    return Block(copy_state, length=7, held_bytes=10, users=2)
 
 
-def test_block_is_held_until_the_last_lets_go(copy_state, block):
-    block.let_go()
-    assert not copy_state.budget.take(1, seconds=0)
+def test_block_is_held_until_the_last_user_releases_it(copy_state, block):
+    block.release()
+    assert not copy_state.budget.acquire(1, seconds=0)
 
-    block.let_go()
-    assert copy_state.budget.take(10, seconds=0)
+    block.release()
+    assert copy_state.budget.acquire(10, seconds=0)
     assert (copy_state.blocks, copy_state.bytes_done) == (0, 7)
 
 
-def test_error_is_known_before_the_block_has_landed(copy_state, block):
+def test_error_is_known_before_the_block_is_released(copy_state, block):
     # Else the end of the last block could be taken for success.
-    block.let_go()
+    block.release()
     seen = []
-    copy_state.budget.give = lambda length: seen.append(copy_state.error)
+    copy_state.budget.release = lambda length: seen.append(copy_state.error)
 
     with pytest.raises(Injected) as caught, block:
         raise Injected('first')
 
-    copy_state.landed()
+    copy_state.wait_for_blocks()
     assert seen == [caught.value]
 
 
@@ -53,4 +53,4 @@ def test_first_error_is_kept(copy_state):
     copy_state.fail(Injected('second'))
 
     assert copy_state.error is first
-    assert not copy_state.budget.take(1)
+    assert not copy_state.budget.acquire(1)

@@ -115,7 +115,7 @@ def test_blocks_are_read_in_parallel():
     source.read_at = at_once
     sink = MemorySink(source.size_bytes)
 
-    copy_extents(source, sink, terms(readers=4))
+    copy_extents(source, sink, terms())
 
     assert sink.content == source.content
     assert len(source.threads) == 4
@@ -125,7 +125,7 @@ def test_reads_cross_no_block_though_extents_do():
     source = MemoryExtents('DDD')
     source.extents = lambda: [Extent(17, 2 * BLOCK, zero=False)]
 
-    copy_extents(source, MemorySink(), terms(readers=1))
+    copy_extents(source, MemorySink(), terms(memory_bytes=1))
 
     assert source.reads == [(17, BLOCK - 17), (BLOCK, BLOCK), (2 * BLOCK, 17)]
 
@@ -170,7 +170,7 @@ def test_failure_to_read_ends_the_copy():
     source = MemoryExtents('DDDDDDDD')
     source.fail_at = 2 * BLOCK
 
-    _, sink = refused(source, Injected, readers=1)
+    _, sink = refused(source, Injected, memory_bytes=1)
 
     assert [offset for _, offset, _ in sink.operations] == [0, BLOCK]
 
@@ -179,7 +179,7 @@ def test_short_read_is_a_truncation():
     source = MemoryExtents('DDD')
     source.short_at = BLOCK
 
-    error, _ = refused(source, Truncated, readers=1)
+    error, _ = refused(source, Truncated, memory_bytes=1)
 
     assert (error.expected_bytes, error.got_bytes) == (
         2 * BLOCK,

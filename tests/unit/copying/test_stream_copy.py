@@ -112,15 +112,6 @@ def test_end_of_a_zero_destination_is_left_alone():
     assert sink.operations == [('write', 0, 9)]
 
 
-def test_zeros_are_written_as_data_where_they_are_not_looked_for():
-    sink = MemorySink(2 * BLOCK)
-
-    copied = copy_stream(chunked(content('0D')), sink, terms(sparse=False))
-
-    assert sink.operations == [('write', 0, BLOCK), ('write', BLOCK, BLOCK)]
-    assert copied.bytes_zero == 0
-
-
 def test_block_of_data_reaches_the_sink_without_a_copy():
     chunk = some(BLOCK)
     sink = MemorySink(BLOCK)

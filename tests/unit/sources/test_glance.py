@@ -159,7 +159,7 @@ def test_preferred_stores_are_asked_for_in_order(serving):
 
 
 @pytest.mark.parametrize('times', [1, 2, 3])
-def test_broken_download_is_taken_up_where_it_broke(serving, times):
+def test_broken_download_is_resumed_where_it_broke(serving, times):
     server = serving(*times * [breaks(70_001)], Answer(ranges=True))
 
     assert read(server) == CONTENT
@@ -171,9 +171,7 @@ def test_broken_download_is_taken_up_where_it_broke(serving, times):
     'first',
     ['resets', 'http-1.0 closes early', 'chunked closes early', 'truncates'],
 )
-def test_any_break_is_taken_up_where_the_store_can(
-    serving, monkeypatch, first
-):
+def test_any_break_is_resumed_where_the_store_can(serving, monkeypatch, first):
     # A reset takes what is read of a chunk with it: small ones, then.
     monkeypatch.setattr(glance, 'CHUNK_BYTES', 4096)
     server = serving(BROKEN[first], Answer(ranges=True))
@@ -183,7 +181,7 @@ def test_any_break_is_taken_up_where_the_store_can(
 
 
 @pytest.mark.parametrize('answer', BROKEN.values(), ids=BROKEN)
-def test_download_that_cannot_be_taken_up_is_damaged(serving, answer):
+def test_download_that_cannot_be_resumed_is_damaged(serving, answer):
     with pytest.raises(errors.SourceDamaged, match='the download broke after'):
         read(serving(answer))
 
@@ -193,7 +191,7 @@ def test_ignored_range_is_not_taken_for_the_rest(serving):
         read(serving(breaks(1000), Answer()))
 
 
-def test_download_is_taken_up_three_times_at_most(serving):
+def test_download_is_resumed_three_times_at_most(serving):
     server = serving(breaks(1000))
 
     with pytest.raises(errors.SourceDamaged, match='after 4000 bytes'):
@@ -219,7 +217,7 @@ def test_glance_that_is_down_is_unreachable(serving):
 
 
 @pytest.mark.parametrize('where', ['headers', 'body'])
-def test_silence_is_borne_for_the_stall_limit(serving, where):
+def test_silence_is_a_stall_after_the_limit(serving, where):
     server = serving(Answer(stalls=where, sends_bytes=200_000))
     begun = time.monotonic()
 
@@ -290,7 +288,7 @@ def test_volume_holds_the_image(serving, backend):
     assert backend.volumes == {TARGET.volume_name: CONTENT + bytes(5000)}
 
 
-def test_download_begins_anew_where_it_cannot_be_taken_up(serving, backend):
+def test_download_begins_anew_where_it_cannot_be_resumed(serving, backend):
     server = serving(Answer(sends_bytes=200_000), Answer(status=400), Answer())
 
     copy(server, backend)

@@ -8,6 +8,7 @@ import pytest
 from cinder_cow import errors
 from cinder_cow.copying import Cancellation
 from tests.fakes.source import LETTER_BYTES, MemorySource, thread_pool
+from tests.unit.conftest import IMAGE_ID
 from tests.unit.sources.filling import (
     AWAY,
     BARE,
@@ -258,22 +259,22 @@ def test_qcow2_in_extents_is_refused_before_a_write(backend):
     assert backend.operations == []
 
 
-# Who is told.
+# Callbacks.
 
 
 def test_copy_says_when_it_begins_and_how_far_it_is(backend):
-    told = []
+    called = []
 
     fill(
         backend,
         MemorySource(WRONG, CONTENT),
-        begun=lambda: told.append('begun'),
-        report=told.append,
+        begun=lambda: called.append('begun'),
+        report=called.append,
     )
 
-    assert told[0] == 'begun'
-    assert told.count('begun') == 1
-    assert (told[-1].bytes_done, told[-1].size_bytes) == (SIZE, SIZE)
+    assert called[0] == 'begun'
+    assert called.count('begun') == 1
+    assert (called[-1].bytes_done, called[-1].size_bytes) == (SIZE, SIZE)
 
 
 @pytest.mark.parametrize('name', ['report', 'verifier'])
@@ -318,16 +319,16 @@ class Verifier:
 
 
 def test_each_try_has_a_verifier_of_its_own(backend):
-    told = []
+    called = []
 
     fill(
         backend,
         MemorySource(CONTENT[:-1], CONTENT),
-        finish=told.append,
+        finish=called.append,
         verifier=Verifier,
     )
 
-    assert told == [True]
+    assert called == [True]
 
 
 def test_wrong_signature_leaves_no_volume_and_is_not_tried_again(backend):
@@ -337,6 +338,31 @@ def test_wrong_signature_leaves_no_volume_and_is_not_tried_again(backend):
         errors.SignatureInvalid, backend, source, image=BARE, verifier=Verifier
     )
     assert source.opened == 1
+
+
+def test_log_tells_each_step_of_a_copy_once_and_no_block(backend, caplog):
+    caplog.set_level('DEBUG')
+
+    fill(backend, MemorySource(WRONG, CONTENT))
+
+    lines = [each.getMessage() for each in caplog.records]
+    steps = [each.partition(' copy: ')[2] for each in lines]
+    starts = (
+        'asks for a slot',
+        'has a slot',
+        *2
+        * (
+            'begins',
+            'source memory is open',
+            'destination is open',
+            'has the first',
+        ),
+        'done, 36881 bytes written',
+    )
+    found = [each for each in steps if each]
+    assert len(found) == len(starts)
+    assert all(map(str.startswith, found, starts))
+    assert sum(IMAGE_ID in each for each in lines) >= len(starts) - 2
 
 
 # Cancelled from outside.
@@ -427,7 +453,7 @@ def test_failed_write_leaves_no_volume(backend, fail_at):
 
 
 class Unclosable(RecordingBackend):
-    """Its connection is lost, at the second write if that is told."""
+    """Its volumes cannot be closed."""
 
     def _of(self, writer):
         def close():
@@ -463,7 +489,7 @@ def test_volume_that_cannot_be_opened_is_removed(backend):
     fails(errors.StorageError, backend, MemorySource(CONTENT))
 
 
-def test_failed_removal_between_tries_is_told(backend, caplog):
+def test_failed_removal_between_tries_is_called(backend, caplog):
     backend.failing = {'remove'}
 
     with pytest.raises(errors.StorageError, match='remove'):

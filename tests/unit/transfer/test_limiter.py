@@ -188,8 +188,6 @@ def test_interrupted_waiter_gives_its_place_up():
     limiter = CopyLimiter(1)
     done = threading.Event()
     main = threading.main_thread().ident
-    # Ignored, and inherited so, where the tests run in the background.
-    before = signal.signal(signal.SIGINT, signal.default_int_handler)
 
     def hold():
         with limiter.slot():
@@ -198,15 +196,12 @@ def test_interrupted_waiter_gives_its_place_up():
             done.wait(SECONDS)
 
     holder = threading.Thread(target=hold)
-    try:
-        holder.start()
-        wait_until(lambda: limiter.running)
-        with pytest.raises(KeyboardInterrupt), limiter.slot():
-            raise AssertionError('has a slot')
-        assert limiter.waiting == 0
-    finally:
-        signal.signal(signal.SIGINT, before)
-        done.set()
+    holder.start()
+    wait_until(lambda: limiter.running)
+    with pytest.raises(KeyboardInterrupt), limiter.slot():
+        raise AssertionError('has a slot')
+    assert limiter.waiting == 0
+    done.set()
     holder.join(SECONDS)
     assert limiter.running == 0
 

@@ -193,11 +193,11 @@ def copy(backend, content, finish=nothing, **changes):
 
 @pytest.mark.parametrize('kind', KINDS)
 def test_signed_image_is_verified_in_the_stream(asked, backend, kind):
-    told = []
+    verified = []
 
-    copy(backend, CONTENT, finish=told.append, kind=kind)
+    copy(backend, CONTENT, finish=verified.append, kind=kind)
 
-    assert told == [True]
+    assert verified == [True]
     assert backend.volumes == {TARGET.volume_name: CONTENT}
 
 
