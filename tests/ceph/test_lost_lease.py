@@ -96,7 +96,7 @@ def test_lost_lease_kills_qemu_img(lab, tmp_path):
     packed = Packed(tmp_path)
     losing = job(lab, packed, 'volume-1').start()
     stopped = []
-    wait_for(lambda: stopped or stopped.extend(stop_converting()))
+    wait_for(lambda: stopped or stopped.extend(stop_converting(lab)))
 
     taken_over(lab, packed)
 
@@ -107,13 +107,18 @@ def test_lost_lease_kills_qemu_img(lab, tmp_path):
     evict_all(lab)
 
 
-def stop_converting():
-    """The processes that convert, which are stopped."""
+def stop_converting(lab):
+    """The processes that convert in this cluster, which are stopped."""
     found = []
     for file in pathlib.Path('/proc').glob('[0-9]*/cmdline'):
         with contextlib.suppress(OSError):
-            words = file.read_bytes().split(b'\0')
-            if words[0].endswith(b'qemu-img') and b'convert' in words:
+            text = file.read_bytes()
+            words = text.split(b'\0')
+            if (
+                words[0].endswith(b'qemu-img')
+                and b'convert' in words
+                and lab.conf.encode() in text
+            ):
                 pid = int(file.parent.name)
                 os.kill(pid, signal.SIGSTOP)
                 found.append(pid)
