@@ -52,7 +52,8 @@ _MEMORY = re.compile(
     r'(?:Could not [\w ]+: |Failed to [\w ]+: )?Cannot allocate memory$'
     r'|[Ff]ailed to allocate \d|Resource temporarily unavailable$'
 )
-_LOADER = 'error while loading shared libraries: '
+#: The exit code of the dynamic loader, before QEMU runs.
+_LOADER_FAILED = 127
 #: Signals by which a program ends itself, or its own faults.
 _CRASHES = (
     signal.SIGABRT,
@@ -93,9 +94,13 @@ def failure(run: Run, code: int, stderr: str) -> errors.CowError:
     if code == restricted_exec.FAILED and stderr.startswith(
         restricted_exec.PREFIX
     ):
-        return _launcher_failed(stderr.removeprefix(restricted_exec.PREFIX))
+        return _launcher_failed(
+            run, stderr.removeprefix(restricted_exec.PREFIX)
+        )
     if code < 0:
         return _ended_by_signal(run, -code, stderr)
+    if code == _LOADER_FAILED:
+        return _not_loaded(run, stderr)
     name, said = _first_message(stderr, (run.source, run.target or ''))
     if not said:
         return errors.ConversionInterrupted(
@@ -103,7 +108,7 @@ def failure(run: Run, code: int, stderr: str) -> errors.CowError:
         )
     if said == _NO_RBD:
         return errors.ToolMissing("QEMU's driver for RBD", PACKAGES['rbd'])
-    if _MEMORY.match(said) or said.startswith(_LOADER):
+    if _MEMORY.match(said):
         return _out_of_memory(run, said)
     if _is_storages(said) or (name and name == run.target):
         return _storage_error(run, said)
@@ -157,6 +162,15 @@ def _ended_by_signal(run: Run, number: int, stderr: str) -> errors.CowError:
     return errors.ConversionInterrupted(run.image.image_id, name)
 
 
+def _not_loaded(run: Run, stderr: str) -> errors.CowError:
+    said = _without_names(stderr.strip())
+    if 'cannot allocate memory' in said.lower():
+        return _out_of_memory(run, said)
+    return errors.ToolMissing(
+        f'a library of qemu-img ({said})', PACKAGES['qemu-img']
+    )
+
+
 def _signal_name(number: int) -> str:
     try:
         return signal.Signals(number).name
@@ -186,7 +200,9 @@ def _storage_error(run: Run, said: str) -> errors.StorageError:
     )
 
 
-def _launcher_failed(said: str) -> errors.CowError:
+def _launcher_failed(run: Run, said: str) -> errors.CowError:
+    if said.startswith(f'[Errno {errno.ENOMEM}]'):
+        return _out_of_memory(run, said.strip())
     if said.startswith(f'[Errno {errno.ENOENT}]'):
         return errors.ToolMissing('qemu-img', PACKAGES['qemu-img'])
     return errors.ConfinementMissing(said.strip())

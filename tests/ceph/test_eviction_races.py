@@ -29,10 +29,10 @@ INFO = BaseInfo(
     version='1',
 )
 THREADS = 6
+#: At least so many, until the base was evicted so often.
 VOLUMES_EACH = 8
-#: On a slow machine they go on until there were enough evictions.
 EVICTIONS = 3
-MOST_VOLUMES_EACH = 80
+MOST_VOLUMES_EACH = 500
 
 
 def build(store, name):

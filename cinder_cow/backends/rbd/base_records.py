@@ -72,8 +72,9 @@ def write_use(
     found = dict(omap.items(ioctx, OBJECT, name + '/'))
     if name + _INFO not in found:
         return  # retired meanwhile
-    images = {**_images(name, found), image_id: now}
-    kept = {each for each, _used in _newest(images)}
+    others = _images(name, found)
+    others.pop(image_id, None)
+    kept = {each for each, _used in _newest(others)[: MOST_IMAGES - 1]}
     omap.write(
         ioctx,
         OBJECT,
@@ -81,7 +82,7 @@ def write_use(
             name + _LAST_USED: _seconds(now),
             name + _IMAGE + image_id: _seconds(now),
         },
-        removed=[name + _IMAGE + each for each in images if each not in kept],
+        removed=[name + _IMAGE + each for each in others if each not in kept],
     )
 
 

@@ -103,3 +103,25 @@ def test_a_wall_that_cannot_be_built_is_told():
     found = failed(said, restricted_exec.FAILED)
     assert type(found) is errors.ConfinementMissing
     assert 'cow_require_confinement' in str(found)
+
+
+def test_a_library_without_memory_is_a_limit():
+    said = (
+        '/usr/bin/qemu-img: error while loading shared libraries: libx.so:'
+        ' failed to map segment from shared object: Cannot allocate memory'
+    )
+    assert type(failed(said, 127)) is errors.ConversionLimitExceeded
+
+
+def test_a_library_that_is_missing_is_a_missing_tool():
+    said = (
+        '/usr/bin/qemu-img: error while loading shared libraries: libx.so:'
+        ' cannot open shared object file: No such file or directory'
+    )
+    assert type(failed(said, 127)) is errors.ToolMissing
+
+
+def test_no_memory_to_start_is_a_limit():
+    said = f'{restricted_exec.PREFIX}[Errno 12] Cannot allocate memory\n'
+    found = failed(said, restricted_exec.FAILED)
+    assert type(found) is errors.ConversionLimitExceeded
