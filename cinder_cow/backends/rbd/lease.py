@@ -32,6 +32,7 @@ LEASE_SECONDS = 30
 #: Three renewals may fail before it expires.
 RENEW_SECONDS = 8.0
 OBJECT = 'cow_lease.'
+HAD_BY_ANOTHER = 'it was not renewed in time, and another has or had it'
 LOCK = 'cinder_cow'
 
 # Ceph, src/cls/lock/cls_lock_types.h, ClsLockType, and LOCK_FLAG_*.
@@ -150,9 +151,7 @@ class RbdLease(Lease):
             try:
                 self._lock(MAY_RENEW)
             except rados.ObjectBusy as exc:
-                raise self._lose(
-                    'it was not renewed in time, and another has it'
-                ) from exc
+                raise self._lose(HAD_BY_ANOTHER) from exc
             self._version = self._object_version()
 
     def _require_untouched(self) -> None:
@@ -162,7 +161,7 @@ class RbdLease(Lease):
         removes the object.
         """
         if self._version != self._object_version():
-            raise self._lose('it was not renewed in time, and another had it')
+            raise self._lose(HAD_BY_ANOTHER)
 
     def _object_version(self) -> int | None:
         try:
