@@ -82,14 +82,15 @@ def test_the_second_wall_holds_alone_on_ceph(bench):
 
 
 def test_another_projects_volume_is_behind_the_first_two_walls(bench):
-    # The third lets qemu-img reach the cluster.
+    # The third lets qemu-img reach the cluster. QEMU 7.2 by itself refuses
+    # extents by a protocol where the descriptor is on RBD.
     victim = bench.empty(2**20).options
     path = f'rbd:volumes/{victim["image"]}:id=cinder:conf={victim["conf"]}'
     content = dict(vmdk_images.file_readers(path))[READER]
     image, source = bench.stored(content, 'vmdk')
     with pytest.raises(errors.ImageUnacceptable):
         bench.require_safe(image, source)
-    with pytest.raises(errors.ImageUnacceptable, match='another file'):
+    with pytest.raises(errors.ImageUnacceptable):
         Converter(LIMITS, CONFINED).virtual_size(image, source)
 
 
