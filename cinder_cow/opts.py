@@ -106,7 +106,7 @@ OPTS = [
         'cow_copy_retries',
         default=1,
         min=0,
-        help='How often a copy is begun anew whose source broke where it'
+        help='How often a copy is started again whose source broke where it'
         ' cannot be taken up again, or whose bytes were not those that Glance'
         ' has the hash of. More often than once hides a damaged store.',
     ),

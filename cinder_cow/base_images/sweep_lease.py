@@ -26,7 +26,7 @@ class SweepLease:
         self._lease = lease
         self._step_seconds = step_seconds
         self._action = 'begin'
-        self._begun = time.monotonic()
+        self._began = time.monotonic()
         self._lost = native.event()
         self._over = native.event()
         self._watching = native.thread(self._watch, 'cow-sweep-watch')
@@ -41,7 +41,7 @@ class SweepLease:
             raise errors.LeaseLost(
                 'sweep', 'another host goes on with the sweep'
             )
-        self._action, self._begun = action, time.monotonic()
+        self._action, self._began = action, time.monotonic()
         self._lease.keep(self._step_seconds)
 
     def __enter__(self) -> Self:
@@ -60,10 +60,10 @@ class SweepLease:
         """In a native thread: a step that is stuck is one line in the log."""
         reported = 0.0
         while not self._over.wait(self._step_seconds / 4):
-            begun = self._begun
-            seconds = time.monotonic() - begun
-            if seconds >= self._step_seconds and begun != reported:
-                reported = begun
+            began = self._began
+            seconds = time.monotonic() - began
+            if seconds >= self._step_seconds and began != reported:
+                reported = began
                 LOG.warning(
                     'The sweep of base images is stuck: for %d s it has tried'
                     ' to %s. Another host may sweep now. See `ceph status`;'

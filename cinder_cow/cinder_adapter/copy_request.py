@@ -25,7 +25,7 @@ def copy_request(
         volume_id=volume.id,
         verifier=verifier,
         report=lambda progress: records.progress(volume, image_id, progress),
-        begun=lambda: records.downloading(volume),
+        on_start=lambda: records.downloading(volume),
     )
 
 

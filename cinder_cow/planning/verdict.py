@@ -127,8 +127,8 @@ def _not_raw(image: ImageInfo, _site: ClonePolicy) -> Refusal | None:
         return None
     return Refusal(
         RefusalCode.NOT_RAW,
-        f'The disk format is {image.disk_format!r}, and only'
-        f' {" and ".join(RAW_FORMATS)} can be cloned',
+        f'The disk format is {image.disk_format!r}, and only these can be'
+        f' cloned: {", ".join(RAW_FORMATS)}',
         'A raw image in this cluster needs no conversion, not even the first'
         ' time: qemu-img convert -O raw IMAGE IMAGE.raw; or turn on the'
         ' image_conversion plugin of Glance',

@@ -37,7 +37,7 @@ class CopySettings:
     """How copies are made."""
 
     memory_bytes: int = 64 * 2**20
-    #: Copies that are begun anew when what came was broken or damaged.
+    #: Copies that are started again when what came was broken or damaged.
     retries: int = 1
     require_hash: bool = False
     pace_limits: pace.PaceLimits = field(default_factory=pace.PaceLimits)
@@ -57,7 +57,7 @@ class CopyRequest:
     verifier: Callable[[], Verifier] | None = None
     report: copying.Report | None = None
     #: Called when the copy has its slot.
-    begun: Callable[[], None] | None = None
+    on_start: Callable[[], None] | None = None
     #: Ends the copy from outside, within a second or two where source and
     #: destination answer.
     cancellation: copying.Cancellation | None = None
@@ -107,8 +107,8 @@ class ImageCopier:
             except copying.Cancelled as exc:
                 raise errors.CopyCancelled(f'volume {volume_id}') from exc
             LOG.debug('volume=%s copy: has a slot', volume_id)
-            if request.begun is not None:
-                request.begun()
+            if request.on_start is not None:
+                request.on_start()
             yield
 
     def copy(

@@ -14,7 +14,13 @@ def asked(image, target, backend, finish=nothing, sources=(), **settings):
     """The request and the parts of one create."""
     copy = {
         name: settings.pop(name)
-        for name in ('verifier', 'report', 'begun', 'glance', 'cancellation')
+        for name in (
+            'verifier',
+            'report',
+            'on_start',
+            'glance',
+            'cancellation',
+        )
         if name in settings
     }
     bases = settings.pop('bases', None)

@@ -268,12 +268,12 @@ def test_copy_says_when_it_begins_and_how_far_it_is(backend):
     fill(
         backend,
         MemorySource(WRONG, CONTENT),
-        begun=lambda: called.append('begun'),
+        on_start=lambda: called.append('on_start'),
         report=called.append,
     )
 
-    assert called[0] == 'begun'
-    assert called.count('begun') == 1
+    assert called[0] == 'on_start'
+    assert called.count('on_start') == 1
     assert (called[-1].bytes_done, called[-1].size_bytes) == (SIZE, SIZE)
 
 
@@ -303,7 +303,7 @@ def test_caller_that_fails_before_the_copy_ends_it(backend):
     def fail():
         raise ValueError('injected')
 
-    fails(ValueError, backend, MemorySource(CONTENT), begun=fail)
+    fails(ValueError, backend, MemorySource(CONTENT), on_start=fail)
 
 
 class Verifier:
@@ -422,11 +422,11 @@ def test_volume_that_was_there_outlives_a_source_that_fails(backend, source):
 
 
 def test_volume_that_appears_while_a_copy_waits_is_not_removed(backend):
-    def begun():
+    def on_start():
         backend.volumes[NAME] = bytearray(b'precious')
 
     with pytest.raises(errors.VolumeExists):
-        fill(backend, MemorySource(CONTENT), begun=begun)
+        fill(backend, MemorySource(CONTENT), on_start=on_start)
     assert backend.volumes == {NAME: b'precious'}
 
 
