@@ -25,7 +25,9 @@ class VolumeWriter(Closing):
 
     @abc.abstractmethod
     def start_write(self, offset: int, data: bytes, done: Done) -> None:
-        """Begin to write ``data`` at ``offset`` bytes; it is kept till done.
+        """Begin to write ``data`` at ``offset`` bytes.
+
+        The caller does not keep ``data``: who needs it later keeps it.
 
         :param done: is called exactly once, in any thread, also before this
             returns; not when this raises. It must not wait.

@@ -196,7 +196,7 @@ class BaseBuilder:
         """Bytes of the disk in the image, which is safe to be converted."""
         build.watch.keep(2 * self._settings.conversion.of_info().seconds)
         with self._store.read(scratch) as content:
-            header_check.require_safe(build.image, content)
+            header_check.require_safe(build.image, content, build.volume_bytes)
             found = header_check.disk_bytes(build.image, content)
         if found is not None:
             return found

@@ -48,13 +48,13 @@ class CopyState:
         with self.changed:
             self.bytes_read += length
 
-    def count_done(self, piece: Piece) -> None:
-        """Count a piece of the destination that holds what it should."""
+    def count_done(self, length: int, is_zero: bool) -> None:
+        """Count bytes of the destination that are as they should be."""
         with self.changed:
-            if piece.content is None:
-                self.bytes_zero += piece.length
+            if is_zero:
+                self.bytes_zero += length
             else:
-                self.bytes_written += piece.length
+                self.bytes_written += length
 
     def wait_for_blocks(self) -> None:
         """Return when all blocks are released."""
@@ -66,7 +66,8 @@ class Block:
     """One block of the copy, with a count of its users.
 
     The users are each digest, each operation at the sink, and the thread that
-    fills it. When the last releases it, its share of the budget is free.
+    fills it. When the last releases it, its share of the budget is free. The
+    operations do not need the content, once they are started: the sink has it.
 
     As a context manager it is released at the end; an error becomes the
     copy's before.
@@ -76,6 +77,7 @@ class Block:
         '_filled',
         '_held_bytes',
         '_length',
+        '_operations',
         '_pieces',
         '_state',
         '_users',
@@ -88,6 +90,8 @@ class Block:
         self._length = length
         self._held_bytes = held_bytes
         self._users = users
+        #: Those of the users that are operations at the sink.
+        self._operations = 0
         self._pieces: list[Piece] = []
         self._filled = native.event()
         with copy_state.changed:
@@ -103,16 +107,25 @@ class Block:
         self._filled.wait()
         return self._pieces
 
-    def acquire(self) -> None:
-        """Add a user."""
+    def begin_operation(self) -> None:
+        """Add an operation at the sink."""
         with self._state.changed:
             self._users += 1
+            self._operations += 1
+
+    def end_operation(self) -> None:
+        """Remove an operation at the sink."""
+        with self._state.changed:
+            self._operations -= 1
+        self.release()
 
     def release(self) -> None:
         """Remove a user."""
         state = self._state
         with state.changed:
             self._users -= 1
+            if self._users == self._operations:
+                self._pieces = []
             if self._users:
                 return
             state.bytes_done += self._length
@@ -142,19 +155,20 @@ class Operation:
     It is the sink's ``done``: called once, with the error if there is one.
     """
 
-    __slots__ = ('_block', '_piece', '_state')
+    __slots__ = ('_block', '_is_zero', '_length', '_state')
 
     def __init__(
         self, copy_state: CopyState, block: Block, piece: Piece
     ) -> None:
         self._state = copy_state
         self._block = block
-        self._piece = piece
-        block.acquire()
+        self._length = piece.length
+        self._is_zero = piece.content is None
+        block.begin_operation()
 
     def __call__(self, error: BaseException | None = None) -> None:
         if error is None:
-            self._state.count_done(self._piece)
+            self._state.count_done(self._length, self._is_zero)
         else:
             self._state.fail(error)
-        self._block.release()
+        self._block.end_operation()

@@ -68,7 +68,7 @@ class Sink(Protocol):
     """
 
     def start_write(self, offset: int, data: bytes, done: Done) -> None:
-        """Begin to write ``data``; nobody changes it."""
+        """Begin to write ``data``. The caller does not keep it."""
 
     def start_zero(self, offset: int, length: int, done: Done) -> None:
         """Begin to make ``length`` bytes at ``offset`` read as zeros."""

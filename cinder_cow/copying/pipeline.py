@@ -222,7 +222,7 @@ class Pipeline:
             if self.copy_state.error is not None:
                 return
             if piece.content is None and self.terms.destination_is_zero:
-                self.copy_state.count_done(piece)
+                self.copy_state.count_done(piece.length, is_zero=True)
             else:
                 self._start(block, piece)
 

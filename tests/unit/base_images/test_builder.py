@@ -65,7 +65,7 @@ def converter(store):
 def inspected(monkeypatch):
     seen = []
 
-    def require_safe(image, content):
+    def require_safe(image, content, volume_bytes):
         seen.append(content.read_at(0, content.size_bytes))
 
     monkeypatch.setattr(builder.header_check, 'require_safe', require_safe)
@@ -259,7 +259,7 @@ def test_qemu_is_asked_for_the_size_of_other_formats(
 def test_unsafe_image_is_not_converted(
     store, converter, request, kind, monkeypatch
 ):
-    def refuse(image, _content):
+    def refuse(image, _content, _volume_bytes):
         raise errors.ImageUnacceptable(image.image_id, 'a backing file')
 
     monkeypatch.setattr(builder.header_check, 'require_safe', refuse)
