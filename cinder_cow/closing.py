@@ -12,7 +12,7 @@ class Closing(abc.ABC):
 
     @abc.abstractmethod
     def close(self) -> None:
-        """Let go of it."""
+        """Release it."""
 
     def __enter__(self) -> Self:
         return self

@@ -151,7 +151,7 @@ class BaseGone(CowError):
     def __init__(self, name: str) -> None:
         self.name = name
         super().__init__(
-            f'The base image {name} was evicted at this very moment. Try'
+            f'The base image {name} was evicted while it was cloned. Try'
             f' again; if it happens often, raise cow_base_max_bytes.'
         )
 

@@ -70,6 +70,7 @@ def _clone(plan: model.Clone, request: CreateRequest, parts: Parts) -> Result:
         volume.make(
             lambda: parts.backend.clone_snapshot(plan.parent, volume.name)
         )
+        LOG.debug('volume=%s is a clone', request.target.volume_id)
         volume.grow(plan.parent.size_bytes, plan.size_bytes)
         request.finish(None)
     return _result(
@@ -125,6 +126,11 @@ def _clone_of(
         )
     with _NewVolume(parts.backend, request.target) as volume:
         volume.make(lambda: store.clone(base, volume.name))
+        LOG.debug(
+            'volume=%s is a clone of base=%s',
+            request.target.volume_id,
+            base.name,
+        )
         volume.grow(base_bytes, plan.size_bytes)
         if request.target.replicated:
             LOG.debug('volume=%s is flattened', request.target.volume_id)
@@ -260,6 +266,7 @@ class _NewVolume:
         """Make it as large as was asked for."""
         if parent_bytes < size_bytes:
             self._backend.grow(self.name, size_bytes)
+            LOG.debug('%s has %d bytes', self.name, size_bytes)
 
     def remove(self) -> None:
         """Remove it, if this made it."""

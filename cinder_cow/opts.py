@@ -15,8 +15,8 @@ OPTS = [
         'cow_image_pools',
         default=[],
         help='Pools whose images may be cloned: those that Glance stores'
-        ' images in. A location in any other pool is refused, and the volume'
-        ' is made by a full copy. Empty means any pool but rbd_pool, since a'
+        ' images in. An image with a location in any other pool is not cloned'
+        ' there. Empty means any pool but rbd_pool and cow_base_pool, since a'
         ' location that points among the volumes may point at the volume of'
         ' another project. Name the pools where you know them.',
     ),

@@ -4,7 +4,7 @@
 The two optional hooks, :meth:`~ImageBackend.cloneable` and
 :meth:`~ImageBackend.clone`, and the ``open`` / write / ``close`` that stands
 in for them, are those of the blueprint "Efficient volumes from images". A
-backend without the hooks is told so in every verdict, and its volumes are
+backend without the hooks refuses in every verdict, and its volumes are
 filled instead.
 
 A backend is made from its section of cinder.conf, and may have options of its

@@ -131,7 +131,7 @@ class BaseBuilder:
         """What was done to copy a raw image straight into the base."""
         size_bytes = build.image.size_bytes
         self._reserve(build, size_bytes)
-        LOG.debug('base=%s is copied, %d bytes', build.name, size_bytes)
+        LOG.debug('base=%s copying %d bytes', build.name, size_bytes)
         return self._image_copier.copy(
             build.image, build.request, self._new(build.name, size_bytes)
         )
@@ -150,9 +150,7 @@ class BaseBuilder:
         self._reserve(build, virtual_bytes)
         self._store.create(build.name, virtual_bytes).close()
         LOG.debug(
-            'base=%s is converted, a disk of %d bytes',
-            build.name,
-            virtual_bytes,
+            'base=%s converting a disk of %d bytes', build.name, virtual_bytes
         )
         limits = self._settings.conversion
         build.watch.keep(
@@ -183,7 +181,7 @@ class BaseBuilder:
             writer = self._store.create(scratch, size_bytes)
             return header_size.HeadInspector(writer, inspect)
 
-        LOG.debug('base=%s: its image is copied', build.name)
+        LOG.debug('base=%s copying its image', build.name)
         return self._image_copier.copy(
             build.image,
             build.request,
@@ -196,7 +194,12 @@ class BaseBuilder:
         """Bytes of the disk in the image, which is safe to be converted."""
         build.watch.keep(2 * self._settings.conversion.of_info().seconds)
         with self._store.read(scratch) as content:
-            header_check.require_safe(build.image, content, build.volume_bytes)
+            header_check.require_safe(
+                build.image,
+                content,
+                build.volume_bytes,
+                self._converter.vmdk_types,
+            )
             found = header_check.disk_bytes(build.image, content)
         if found is not None:
             return found
@@ -211,7 +214,7 @@ class BaseBuilder:
         require_hash = self._settings.require_hash
         if build.request.verifier is None and not require_hash:
             return IN_PLACE
-        LOG.debug('base=%s: its image is verified', build.name)
+        LOG.debug('base=%s verifying its image', build.name)
         build.watch.progress()
         with self._store.read(scratch) as content:
             return scratch_check.verify(
@@ -271,7 +274,11 @@ class BaseBuilder:
             except errors.CowError as exc:
                 # The first error is the one to report. The record of this
                 # build stays, and a sweep looks after it.
-                LOG.warning('An unfinished base is left for now: %s', exc)
+                LOG.warning(
+                    'base=%s is unfinished, and left to a sweep: %s',
+                    build.name,
+                    exc,
+                )
             raise
 
 

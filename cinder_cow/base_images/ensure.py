@@ -2,7 +2,7 @@
 
 """An image's base: found, waited for, or built, once in the whole cluster.
 
-Who builds holds the base's lease. All others, in other threads, processes and
+The builder holds the base's lease. All others, in other threads, processes and
 hosts, look every now and then whether the base is there or the lease is free:
 its holder has failed then, or died, and one of them goes on.
 """
@@ -172,7 +172,10 @@ class BaseImages:
                 with lease:
                     if self.find(ensuring.image) is not None:
                         return None
-                    return self._build(ensuring, lease)
+                    LOG.debug('base=%s its lease is taken', ensuring.name)
+                    base = self._build(ensuring, lease)
+                LOG.debug('base=%s its lease is released', ensuring.name)
+                return base
         except _FoundMeanwhile:
             return None
 
@@ -206,7 +209,7 @@ class BaseImages:
         self.store.set_build_record(
             name, build_failures.started(image, record)
         )
-        LOG.debug('base=%s image=%s is built here', name, image.image_id)
+        LOG.debug('base=%s image=%s building', name, image.image_id)
         try:
             base = self._base_builder.build(
                 name, image, ensuring.request, ensuring.volume_bytes, lease
@@ -231,7 +234,9 @@ class BaseImages:
         try:
             self.store.set_build_record(name, record)
         except errors.StorageError as exc:
-            LOG.warning('The build record is left to a sweep: %s', exc)
+            LOG.warning(
+                'base=%s its build record is left to a sweep: %s', name, exc
+            )
 
     def _pause(self, ensuring: _Ensuring) -> None:
         if not ensuring.is_waiting:

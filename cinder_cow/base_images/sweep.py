@@ -152,7 +152,10 @@ class _Sweeping:
         left: set[str] = set()
         recorded: set[str] = set()
         with self._continue_on_error('look for unfinished bases'):
-            left = {base_names.base_of(each) for each in self._abandoned()}
+            # Also what is being built at this moment.
+            left = {
+                base_names.base_of(each) for each in self._store.abandoned()
+            }
         with self._continue_on_error('look for records of builds'):
             recorded = set(self._store.build_records())
         for name in sorted(left | recorded):
@@ -187,10 +190,6 @@ class _Sweeping:
                 else:
                     self._forget(base, deleted)
         self._free_evicted()
-
-    def _abandoned(self) -> list[str]:
-        """Also what is being built at this moment."""
-        return self._store.abandoned()
 
     def _clean_up(self, name: str, lease: Lease, has_left: bool) -> None:
         record = self._store.build_record(name)

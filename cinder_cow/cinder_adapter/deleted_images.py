@@ -47,7 +47,7 @@ class DeletedImages:
         answers = {each: glance.exists(each) for each in image_ids}
         missing = {each for each, exists in answers.items() if not exists}
         if missing and len(missing) == len(answers):
-            glance.require_a_witness()
+            glance.require_any_image()
         now = self._clock()
         self._missing_since = {
             each: self._missing_since.get(each, now) for each in missing
@@ -64,9 +64,10 @@ class DeletedImages:
         if len(confirmed) <= many or confirmed <= self._warned_of:
             return True
         LOG.warning(
-            'Glance has %d of the %d images no more that bases were made of.'
-            ' If that is wrong, correct glance_api_servers, the [glance]'
-            ' section or its roles now: the next sweep retires their bases.',
+            '%d of the %d images that bases were made of are missing in'
+            ' Glance. If that is wrong, correct glance_api_servers, the'
+            ' [glance] section or its roles now: the next sweep retires their'
+            ' bases.',
             len(confirmed),
             len(answers),
         )

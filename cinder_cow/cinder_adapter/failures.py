@@ -14,8 +14,8 @@ from cinder_cow import errors
 
 LOG = logging.getLogger(__name__)
 
-#: The first that fits: our error, Cinder's, and what the user is told.
-#: Those without a message of their own are told by Cinder itself.
+#: The first that fits: our error, Cinder's, and the message for the user.
+#: For those without one Cinder itself has a message.
 TRANSLATIONS = (
     (
         errors.ImageTooBig,

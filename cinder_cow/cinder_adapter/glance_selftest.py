@@ -52,7 +52,7 @@ def _no_glance_section(question: str) -> CheckResult:
         question,
         False,
         'not known, cinder.conf has no [glance] section. Unless Glance shows'
-        ' locations to users, every volume is a full copy',
+        ' locations to users, no image is cloned in place',
         'Add the section (Cinder 27 and Glance 2024.2 or newer) with'
         ' auth_type, auth_url and so on, of a user that has the roles service'
         ' and admin',
@@ -78,6 +78,6 @@ def _shown(question: str, images: int, urls: int) -> CheckResult:
     return CheckResult(
         question,
         False,
-        f'no, none for {images} images: every volume is a full copy',
+        f'no, none for {images} images: no image is cloned in place',
         'Give the user of the [glance] section the roles service and admin',
     )

@@ -13,7 +13,6 @@ from cinder_cow.planning import verdict
 
 CONF = cfg.CONF
 GIB = 2**30
-MIB = 2**20
 
 
 def image_info(

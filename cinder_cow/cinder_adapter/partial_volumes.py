@@ -58,12 +58,12 @@ def _remove(context, volume_id, backend):
         # It may have been deleted, or be asked for once more, meanwhile.
         if volume.status == 'error' and volume.launched_at is None:
             backend().remove(volume.name)
-            LOG.info('volume=%s: what was there of it is removed', volume_id)
+            LOG.info('volume=%s: its partial data is removed', volume_id)
     except exception.VolumeNotFound:
         return
     except errors.CowError as exc:
         LOG.warning(
-            'volume=%s is partly there, and could not be removed: %s Delete'
+            'volume=%s: its partial data could not be removed: %s Delete'
             ' the volume, which tries again.',
             volume_id,
             exc,

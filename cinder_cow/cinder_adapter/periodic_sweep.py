@@ -26,7 +26,7 @@ def start(interval_seconds, limits, backend):
     if interval_seconds:
         background.every(
             interval_seconds,
-            'look after the base images',
+            'sweep the base images',
             functools.partial(_once, limits, backend, deleted_images),
         )
 
@@ -37,4 +37,4 @@ def _once(limits, backend, deleted_images):
         if store is not None:
             sweep(store, limits, deleted_images)
     except errors.CowError as exc:
-        LOG.warning('Could not look after the base images: %s', exc)
+        LOG.warning('Could not sweep the base images: %s', exc)

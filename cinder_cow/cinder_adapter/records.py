@@ -1,5 +1,5 @@
 # SPDX-License-Identifier: Apache-2.0
-"""What the log and Cinder's database are told of a volume."""
+"""What is logged of a volume, and recorded in Cinder's database."""
 
 from typing import Any
 

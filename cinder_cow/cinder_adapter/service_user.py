@@ -73,7 +73,7 @@ class Images:
             return False
         raise self._not_glance(image_id, status)
 
-    def require_a_witness(self):
+    def require_any_image(self):
         """See that Glance shows any image at all.
 
         :raises GlanceNotTrusted: when it shows none.
@@ -100,7 +100,7 @@ class Images:
 
     def _not_glance(self, asked, status):
         return GlanceNotTrusted(
-            f'{self._url} answers the question for {asked}'
+            f'{self._url} answered the request for {asked}'
             f' with the HTTP status {status}, and not as the image API does.'
             f' See glance_api_servers in cinder.conf'
         )

@@ -15,8 +15,6 @@ SHARED = 'backend_defaults'
 DEFAULT = {each.dest for each in wiring.CINDER_DEFAULT_OPTIONS}
 
 
-#: Names and defaults are those of cinder/volume/drivers/rbd.py and, for the
-#: driver, of cinder/volume/driver.py.
 class Section:
     """Its options are attributes, by their names.
 

@@ -52,6 +52,11 @@ class Converter:
         self._limits = limits
         self._trust = trust or ConversionTrust()
 
+    @property
+    def vmdk_types(self) -> tuple[str, ...]:
+        """The types of vmdk that are converted."""
+        return self._trust.vmdk_types
+
     def virtual_size(
         self,
         image: ImageInfo,

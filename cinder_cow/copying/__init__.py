@@ -4,8 +4,7 @@
 It knows neither Glance nor Ceph nor Cinder. :func:`copy_stream` reads a source
 in order, :func:`copy_extents` reads what a source holds, in parallel. What it
 needs of sources and sinks is in :mod:`~cinder_cow.copying.interfaces`, its
-threads in :mod:`~cinder_cow.copying.pipeline`. May import native, closing,
-model and errors.
+threads in :mod:`~cinder_cow.copying.pipeline`. Imports native alone.
 
 What is guaranteed:
 
@@ -15,9 +14,11 @@ What is guaranteed:
   comes from: no operation is started after it, those that were started are
   awaited, and then it is raised. After that the sink is not used and no
   thread is left; also after ``KeyboardInterrupt`` and a killed green thread.
-* No more than ``memory_bytes`` and one chunk are held in memory: from when a
-  chunk is read until all digests have got it and the sink has ended its
-  operation. A ``memory_bytes`` of less than a block counts as one block.
+* No more than ``memory_bytes`` and one chunk are in flight: from when a chunk
+  is read until all digests have got it and the sink has ended its operation.
+  The engine itself drops a block's content when the digests have got it and
+  the sink's operations are started: from then on only the sink has it. A
+  ``memory_bytes`` of less than a block counts as one block.
 * An inspector gets the first bytes before anything is written.
 * Only the caller waits: under eventlet, other green threads go on.
 

@@ -95,7 +95,7 @@ class ImageCopier:
         """
         volume_id, limiter = request.volume_id, self._limiter
         LOG.debug(
-            'volume=%s copy: asks for a slot, %d copy, %d wait',
+            'volume=%s copy: waits for a slot (%d running, %d waiting)',
             volume_id,
             limiter.running,
             limiter.waiting,
@@ -166,7 +166,7 @@ class _Copy:
             ) from exc
         except Exception as exc:
             # A library's, or a plugin's: nothing ends a create unnamed.
-            self._debug('failed of %r', exc, exc_info=True)
+            self._debug('failed: %r', exc, exc_info=True)
             raise self._source_error(
                 errors.SourceError, f'{type(exc).__name__}: {exc}'
             ) from exc
@@ -208,7 +208,7 @@ class _Copy:
                 if not retries_left:
                     raise
                 LOG.warning(
-                    'volume=%s %s It is copied once more.',
+                    'volume=%s %s The copy is tried again.',
                     self._request.volume_id,
                     exc,
                 )

@@ -5,7 +5,6 @@ import contextlib
 
 import rbd
 
-from cinder_cow.backends.rbd import base_snapshot
 from cinder_cow.model import BaseInfo, Verification
 from tests.fakes import writes
 
@@ -49,9 +48,3 @@ def opened(lab, name, pool='volumes'):
     """The RBD image, to be changed behind the store's back."""
     with lab.rados.open_ioctx(pool) as ioctx, rbd.Image(ioctx, name) as image:
         yield image
-
-
-def snapshot_by_hand(lab, name):
-    """Finish a base as its builder would who is killed just then."""
-    with opened(lab, name) as image:
-        image.create_snap(base_snapshot.SNAPSHOT)

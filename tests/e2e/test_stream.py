@@ -193,7 +193,7 @@ def test_damaged_image_is_an_error_and_leaves_nothing(
     (line,) = log.lines('ERROR', f'volume={volume} Could not read')
     assert f'image {image} from glance' in line
     assert 'the stored image is damaged: upload it anew' in line
-    assert log.lines('WARNING', image, 'copied once more')
+    assert log.lines('WARNING', image, 'The copy is tried again')
     assert not log.lines(volume, 'method=')
     assert not pool.holds(volume)
 

@@ -221,7 +221,9 @@ def test_many_at_once_are_confirmed_once_more_after_a_warning(
     deleted([*many, 'here'])
     clock.now += 60
     assert deleted([*many, 'here']) == set()
-    assert 'has 4 of the 5 images no more' in caplog.text
+    assert (
+        '4 of the 5 images that bases were made of are missing' in caplog.text
+    )
     clock.now += 60
     assert deleted([*many, 'here']) == set(many)
 

@@ -42,16 +42,16 @@ def test_storage_that_fails_is_a_warning(hosted, store, caplog):
 
     once(hosted)
 
-    assert 'Could not look after the base images: ' in caplog.text
+    assert 'Could not sweep the base images: ' in caplog.text
 
 
 def test_what_nobody_foresaw_does_not_end_the_task(caplog):
     def fail():
         raise ValueError('unforeseen')
 
-    background._log_failure('look after the base images', fail)
+    background._log_failure('sweep the base images', fail)
 
-    assert 'Could not look after the base images' in caplog.text
+    assert 'Could not sweep the base images' in caplog.text
     assert 'ValueError: unforeseen' in caplog.text
 
 

@@ -147,7 +147,7 @@ def test_volume_that_cannot_be_removed_does_not_stop_the_others(
     join(threads)
 
     assert list(hosted.memory.volumes) == [first.name]
-    assert f'volume={first.id} is partly there' in caplog.text
+    assert f'volume={first.id}: its partial data could not' in caplog.text
 
 
 def test_background_work_is_done_once(cinder):

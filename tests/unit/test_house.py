@@ -21,8 +21,8 @@ OURS = [
 DOORS = {
     'cinder': ('driver.py', 'cinder_adapter/'),
     'rbd': ('backends/rbd/', 'sources/rbd.py'),
-    'rados': ('backends/rbd/', 'sources/rbd.py'),
-    'glanceclient': ('sources/glance.py', 'cli/'),
+    'rados': ('backends/rbd/',),
+    'glanceclient': ('sources/glance.py',),
     'eventlet': ('native.py',),
     'cursive': ('transfer/signatures.py',),
 }

@@ -1,5 +1,5 @@
 # SPDX-License-Identifier: Apache-2.0
-"""What a sweep asks of the base pool. One damaged image stops it not."""
+"""What a sweep asks of the base pool; damaged images are skipped."""
 
 import rbd
 

@@ -2,7 +2,7 @@
 """Base images in a pool of RBD.
 
 A base is an RBD image with a snapshot. Without it the image is unfinished,
-whatever its size: a builder works on it, or has died over it.
+whatever its size: it is being built, or its builder has died.
 """
 
 from collections.abc import Iterable

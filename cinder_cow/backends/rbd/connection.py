@@ -174,7 +174,11 @@ def _replace(settings: RbdSettings, connection: Connection) -> Connection:
     try:
         opened = _open(settings)
     except errors.StorageUnreachable as exc:
-        LOG.warning('The connection is used on: its keyring is new: %s', exc)
+        LOG.warning(
+            'The keyring has changed, and a new connection failed; the old'
+            ' one is used: %s',
+            exc,
+        )
         return connection
     connection.kept = False
     _give_back(settings, connection)

@@ -125,7 +125,12 @@ class RbdLease(Lease):
             with error_mapping.mapped(f'release the lease on {self.name}'):
                 self._unlock()
         except errors.StorageError as exc:
-            LOG.warning('It expires in %s s: %s', LEASE_SECONDS, exc)
+            LOG.warning(
+                'base=%s its lease expires in %s s: %s',
+                self.name,
+                LEASE_SECONDS,
+                exc,
+            )
             self._connection.failed(exc)
         finally:
             self._resources.close()
@@ -141,7 +146,9 @@ class RbdLease(Lease):
                 LOG.warning('%s', exc)
                 return
             except errors.StorageError as exc:
-                LOG.warning('The lease is not renewed for now: %s', exc)
+                LOG.warning(
+                    'base=%s its lease is not renewed: %s', self.name, exc
+                )
 
     def _renew(self) -> None:
         """Also takes it again, when it expired and nobody has it."""

@@ -46,7 +46,7 @@ def retire(images: ImagePool, name: str) -> None:
             # It may have crashed when all was done.
             if last and _is_finished(images, name):
                 raise
-            LOG.warning('It is looked at again: %s', exc)
+            LOG.warning('The base is retired again: %s', exc)
 
 
 @native.in_thread

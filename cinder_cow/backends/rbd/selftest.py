@@ -47,7 +47,7 @@ def _place(
             'Do images lie in the cluster of the volumes',
             False,
             f'none of the newest does: they lie in the cluster {elsewhere},'
-            f' the volumes in {policy.fsid}, and every volume is a full copy',
+            f' the volumes in {policy.fsid}, and no image is cloned in place',
             "Make a store of the volumes' cluster Glance's default, or copy"
             ' the images: glance image-import --import-method copy-image',
         )
@@ -82,8 +82,7 @@ def _pool(
                 CheckResult(
                     question,
                     False,
-                    f'no, {absence.value}: every volume from an image there is'
-                    f' a full copy',
+                    f'no, {absence.value}: no image there is cloned in place',
                     verdict.caps_remedy(policy, pool),
                 )
             ]

@@ -31,7 +31,9 @@ LIMITS = ConversionLimits(
 
 
 class Converter:
-    """Writes DISK, unless it is told to fail."""
+    """Writes DISK, unless it is to fail."""
+
+    vmdk_types = ()
 
     def __init__(self, store):
         self.store = store
@@ -65,7 +67,7 @@ def converter(store):
 def inspected(monkeypatch):
     seen = []
 
-    def require_safe(image, content, volume_bytes):
+    def require_safe(image, content, volume_bytes, vmdk_types):
         seen.append(content.read_at(0, content.size_bytes))
 
     monkeypatch.setattr(builder.header_check, 'require_safe', require_safe)
@@ -259,7 +261,7 @@ def test_qemu_is_asked_for_the_size_of_other_formats(
 def test_unsafe_image_is_not_converted(
     store, converter, request, kind, monkeypatch
 ):
-    def refuse(image, _content, _volume_bytes):
+    def refuse(image, *_others):
         raise errors.ImageUnacceptable(image.image_id, 'a backing file')
 
     monkeypatch.setattr(builder.header_check, 'require_safe', refuse)

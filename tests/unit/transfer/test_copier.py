@@ -100,7 +100,7 @@ def test_second_try_that_is_right_succeeds(backend, caplog, first, image):
 
     assert backend.volumes == {NAME: WHOLE}
     assert source.opened == 2
-    assert caplog.text.count('It is copied once more.') == 1
+    assert caplog.text.count('The copy is tried again.') == 1
 
 
 def test_nothing_of_the_first_try_is_left(backend):
@@ -348,7 +348,7 @@ def test_log_tells_each_step_of_a_copy_once_and_no_block(backend, caplog):
     lines = [each.getMessage() for each in caplog.records]
     steps = [each.partition(' copy: ')[2] for each in lines]
     starts = (
-        'asks for a slot',
+        'waits for a slot',
         'has a slot',
         *2
         * (
