@@ -20,8 +20,12 @@ _MOST_REFCOUNT_BYTES = 8 * 2**20
 #: `qemu-img info` prints each of them: a bound on what it prints.
 _MOST_SNAPSHOTS = 64
 
+#: The same holds for persistent bitmaps, and the table of their names.
+_MOST_BITMAPS = 64
+_MOST_BITMAP_DIRECTORY_BYTES = 2**16
+
 _DIRTY, _CORRUPT, _DATA_FILE, _COMPRESSION = 1, 2, 4, 8
-_DATA_FILE_NAME, _ENCRYPTION = 0x44415441, 0x0537BE77
+_DATA_FILE_NAME, _ENCRYPTION, _BITMAPS = 0x44415441, 0x0537BE77, 0x23852875
 
 
 @dataclass(frozen=True, slots=True)
@@ -110,22 +114,42 @@ def _check_features(head: bytes) -> None:
 
 
 def _check_extensions(head: bytes, cluster_bytes: int) -> None:
-    for kind in _extensions(head, cluster_bytes):
+    for kind, data in _extensions(head, cluster_bytes):
         if kind == _DATA_FILE_NAME:
             raise UnsafeImage('it names a data file (data_file)')
         if kind == _ENCRYPTION:
             raise UnsafeImage('it has a header of encryption')
+        if kind == _BITMAPS:
+            _check_bitmaps(data)
 
 
-def _extensions(head: bytes, cluster_bytes: int) -> Iterator[int]:
-    """The types of the header's extensions, in the first cluster."""
+def _check_bitmaps(data: bytes) -> None:
+    count, _, directory_bytes = struct.unpack_from('>IIQ', data.ljust(16))
+    if count > _MOST_BITMAPS or directory_bytes > _MOST_BITMAP_DIRECTORY_BYTES:
+        raise UnsafeImage(
+            f'it has {count} bitmaps, with a directory of {directory_bytes}'
+            f' bytes'
+        )
+
+
+def _extensions(
+    head: bytes, cluster_bytes: int
+) -> Iterator[tuple[int, bytes]]:
+    """Types and data of the header's extensions, in the first cluster."""
     (offset,) = struct.unpack_from('>I', head.ljust(104, b'\0'), 100)
-    end = min(len(head), cluster_bytes)
     if not 72 <= offset <= cluster_bytes:
         raise UnsafeImage(f'its header has {offset} bytes')
-    while offset + 8 <= end:
+    while offset < cluster_bytes:  # QEMU takes that for the end too
+        if offset + 8 > min(len(head), cluster_bytes):
+            raise UnsafeImage(
+                f'its header extensions have no end in its first'
+                f' {len(head)} bytes'
+            )
         kind, length = struct.unpack_from('>II', head, offset)
+        offset += 8
         if not kind:
             return
-        yield kind
-        offset += 8 + -(-length // 8) * 8
+        if length > cluster_bytes - offset:
+            raise UnsafeImage(f'a header extension has {length} bytes')
+        yield kind, head[offset : offset + length]
+        offset += -(-length // 8) * 8

@@ -2,20 +2,21 @@
 
 """One run of qemu-img: what it may take and open, and its end."""
 
-from collections.abc import Callable, Mapping
-import contextlib
+from collections.abc import Mapping
 from dataclasses import dataclass, replace
 import json
 import os
 import shutil
-import signal
-from typing import Any
-
-from oslo_concurrency import processutils
 
 from cinder_cow import errors
 from cinder_cow.backends.base_store import BlockDevice
 from cinder_cow.conversion import confinement, qemu_errors
+from cinder_cow.conversion.bounded_process import (
+    MOST_OUTPUT_BYTES,
+    BoundedProcess,
+    Ended,
+    TimedOut,
+)
 from cinder_cow.conversion.confinement import Confinement
 from cinder_cow.copying.cancellation import Cancellation
 from cinder_cow.copying.errors import Cancelled
@@ -122,65 +123,29 @@ def run(
     :raises ToolMissing: when it, or what it needs, is not installed.
     :raises Cancelled: when it was cancelled.
     """
-    process = _Process()
+    process = BoundedProcess()
     try:
         with (cancellation or Cancellation()).stopping(
             lambda _error: process.cancel()
         ):
-            return _execute(command, limits, shut_in, process.started)
-    except processutils.ProcessExecutionError as exc:
-        # No chain of causes: their text is the image's, and raw.
-        if process.cancelled:
-            raise Cancelled from None
-        code = exc.exit_code if isinstance(exc.exit_code, int) else 1
-        about = _about(command, limits)
-        raise qemu_errors.failure(about, code, exc.stderr or '') from None
-    except Exception as exc:
-        # Not by its class: under eventlet it comes from a second copy of
-        # the module subprocess.
-        if type(exc).__name__ != 'TimeoutExpired':
-            raise
+            ended = _execute(process, command, limits, shut_in)
+    except TimedOut:
         raise qemu_errors.timed_out(_about(command, limits)) from None
     finally:
         process.end()
-
-
-class _Process:
-    """The process of one run, once there is one."""
-
-    def __init__(self) -> None:
-        self.cancelled = False
-        self._process: Any = None
-        #: Not its number, which may be another's by the time of a kill.
-        self._descriptor = -1
-
-    def started(self, process: Any) -> None:
-        """Called when there is one."""
-        self._process = process
-        self._descriptor = os.pidfd_open(process.pid)
-        if self.cancelled:
-            self.cancel()
-
-    def cancel(self) -> None:
-        """Kill it; from any thread."""
-        self.cancelled = True
-        if self._descriptor >= 0:
-            with contextlib.suppress(ProcessLookupError):
-                signal.pidfd_send_signal(self._descriptor, signal.SIGKILL)
-
-    def end(self) -> None:
-        """It does not outlive the wait for it, whatever ended that."""
-        process, self._process = self._process, None
-        if process is None:
-            return
-        if process.poll() is None:
-            process.kill()
-            process.wait()
-        for pipe in (process.stdin, process.stdout, process.stderr):
-            if pipe is not None:
-                pipe.close()
-        descriptor, self._descriptor = self._descriptor, -1
-        os.close(descriptor)
+    if ended.code and process.cancelled:
+        raise Cancelled
+    if ended.too_long:
+        raise errors.ImageUnacceptable(
+            command.image.image_id,
+            f'its description by QEMU is too long, more than'
+            f' {MOST_OUTPUT_BYTES} bytes. Upload it anew, flattened by'
+            f' qemu-img convert',
+        )
+    if ended.code:
+        about = _about(command, limits)
+        raise qemu_errors.failure(about, ended.code, ended.error)
+    return ended.output
 
 
 def _about(command: Command, limits: ConversionLimits) -> qemu_errors.Run:
@@ -196,12 +161,11 @@ def _about(command: Command, limits: ConversionLimits) -> qemu_errors.Run:
 
 
 def _execute(
+    process: BoundedProcess,
     command: Command,
     limits: ConversionLimits,
     shut_in: Confinement,
-    started: Callable[[Any], None],
-) -> str:
-    """:param started: takes the process, as soon as there is one."""
+) -> Ended:
     program = path()
     policy = confinement.policy(
         shut_in,
@@ -210,16 +174,16 @@ def _execute(
         limits.cpu_seconds,
         limits.address_space_bytes,
     )
-    out, _ = processutils.execute(
-        *confinement.launcher(),
-        json.dumps(policy),
-        program,
-        *command.arguments,
-        env_variables=environment(command.environment),
-        on_execute=started,
-        timeout=limits.seconds,
+    return process.run(
+        (
+            *confinement.launcher(),
+            json.dumps(policy),
+            program,
+            *command.arguments,
+        ),
+        environment(command.environment),
+        limits.seconds,
     )
-    return str(out)
 
 
 def environment(more: Mapping[str, str]) -> dict[str, str]:

@@ -184,25 +184,41 @@ def _add_rule(ruleset: int, kind: int, rule: bytes) -> None:
 
 # By machine: AUDIT_ARCH, socket, clone, and what is denied. clone3 hides its
 # flags from a filter: without it glibc uses clone. io_uring passes by a
-# filter of calls. The rest is of no use to qemu-img: kill, tkill, ptrace,
-# process_vm_*, kcmp, mounts and namespaces, keys, bpf, perf, userfaultfd,
-# modules, kexec, reboot, swap, clocks, handles of files, chroot, acct.
+# filter of calls. The rest is of no use to qemu-img: kill, tkill, signals by
+# queue, ptrace, process_vm_*, kcmp, priorities and memory pages of processes,
+# mounts and namespaces, keys, bpf, perf, userfaultfd, modules, kexec, reboot,
+# swap, clocks, handles of files, chroot, acct.
 _EVERYWHERE = (
     424, 425, 426, 427, 428, 429, 430, 431, 432, 433, 438, 440, 442,
 )  # fmt: skip
 _CLONE3 = 435
 _MACHINES = {
     'x86_64': (0xC000003E, 41, 56, (
-        62, 101, 135, 155, 161, 163, 164, 165, 166, 167, 168, 169, 170, 171,
-        175, 176, 179, 200, 227, 246, 248, 249, 250, 272, 298, 303, 304, 305,
-        308, 310, 311, 312, 313, 320, 321, 323,
+        62, 101, 129, 135, 141, 155, 161, 163, 164, 165, 166, 167, 168, 169,
+        170, 171, 175, 176, 179, 200, 227, 246, 248, 249, 250, 251, 256, 272,
+        279, 297, 298, 303, 304, 305, 308, 310, 311, 312, 313, 320, 321, 323,
     )),
     'aarch64': (0xC00000B7, 198, 220, (
-        39, 40, 41, 51, 60, 89, 92, 97, 104, 105, 106, 112, 117, 129, 130,
-        142, 161, 162, 170, 217, 218, 219, 224, 225, 241, 264, 265, 266, 268,
-        270, 271, 272, 273, 280, 282, 294,
+        30, 39, 40, 41, 51, 60, 89, 92, 97, 104, 105, 106, 112, 117, 129, 130,
+        138, 140, 142, 161, 162, 170, 217, 218, 219, 224, 225, 238, 239, 240,
+        241, 264, 265, 266, 268, 270, 271, 272, 273, 280, 282, 294,
     )),
 }  # fmt: skip
+#: sendto, sendmsg, sendmmsg, and which argument has the flags. Landlock does
+#: not see that one of them connects (TCP Fast Open).
+_SENDING = {
+    'x86_64': ((44, 3), (46, 2), (307, 3)),
+    'aarch64': ((206, 3), (211, 2), (269, 3)),
+}
+_MSG_FASTOPEN = 0x20000000
+#: prlimit64, sched_setaffinity, sched_setscheduler, sched_setparam,
+#: sched_setattr: of the caller alone, which is 0.
+_OF_CALLER = {
+    'x86_64': (302, 203, 144, 142, 314),
+    'aarch64': (261, 122, 119, 118, 274),
+}
+#: To threads of the program alone; abort() uses it.
+_TGKILL = {'x86_64': 234, 'aarch64': 131}
 #: IPv4, IPv6, netlink (which addresses this host has); and TCP and UDP (for
 #: names of monitors) alone, so that no other protocol passes by Landlock. A
 #: Unix socket leads to the services of this host.
@@ -214,38 +230,71 @@ _X32 = 0x40000000
 # linux/filter.h, linux/seccomp.h
 _LOAD, _EQUAL, _GREATER_EQUAL, _ANY_BIT, _RETURN = 0x20, 0x15, 0x35, 0x45, 0x06
 _ALLOW, _ERRNO = 0x7FFF0000, 0x00050000
-_NUMBER, _ARCH, _ARG_0, _ARG_2 = 0, 4, 16, 32
+#: Where they are in struct seccomp_data; of an argument, its lower half.
+_NUMBER, _ARCH = 0, 4
+_ARGUMENTS = (16, 24, 32, 40)
 
 
 def _step(code: int, value: int, if_true: int = 0, if_false: int = 0) -> bytes:
     return struct.pack('=HBBI', code, if_true, if_false, value)
 
 
-def seccomp_filter(machine: str) -> bytes | None:
-    """The program for the kernel; None where the machine is not known."""
+_ALLOWED = _step(_RETURN, _ALLOW)
+_DENIED = _step(_RETURN, _ERRNO | errno.EPERM)
+_NO_CALL = _step(_RETURN, _ERRNO | errno.ENOSYS)
+
+
+def seccomp_filter(machine: str, own_pid: int) -> bytes | None:
+    """The program for the kernel; None where the machine is not known.
+
+    :param own_pid: of the process that it is for, also after an exec.
+    """
     if machine not in _MACHINES:
         return None
     arch, socket, clone, denied = _MACHINES[machine]
-    allow, deny = _step(_RETURN, _ALLOW), _step(_RETURN, _ERRNO | errno.EPERM)
-    steps = [_step(_LOAD, _ARCH), _step(_EQUAL, arch, 1), deny]
-    steps += [_step(_LOAD, _NUMBER), _step(_GREATER_EQUAL, _X32, 0, 1), deny]
+    steps = [_step(_LOAD, _ARCH), _step(_EQUAL, arch, 1), _DENIED]
+    steps += [_step(_LOAD, _NUMBER), _step(_GREATER_EQUAL, _X32, 0, 1)]
+    steps.append(_DENIED)
     for number in (*denied, *_EVERYWHERE):
-        steps += [_step(_EQUAL, number, 0, 1), deny]
-    no_call = _step(_RETURN, _ERRNO | errno.ENOSYS)
-    steps += [_step(_EQUAL, _CLONE3, 0, 1), no_call]
-    steps += [_step(_EQUAL, clone, 0, 4), _step(_LOAD, _ARG_0)]
-    steps += [_step(_ANY_BIT, _CLONE_NEW, 0, 1), deny, allow]
-    steps += [_step(_EQUAL, socket, 1), allow]
-    for argument, values in ((_ARG_0, _FAMILIES), (_ARG_2, _PROTOCOLS)):
-        steps.append(_step(_LOAD, argument))
+        steps += [_step(_EQUAL, number, 0, 1), _DENIED]
+    steps += [_step(_EQUAL, _CLONE3, 0, 1), _NO_CALL]
+    steps += _unless_bit(clone, 0, _CLONE_NEW)
+    for number, argument in _SENDING[machine]:
+        steps += _unless_bit(number, argument, _MSG_FASTOPEN)
+    for number in _OF_CALLER[machine]:
+        steps += _only_with(number, ((0, (0,)),))
+    steps += _only_with(_TGKILL[machine], ((0, (own_pid,)),))
+    steps += _only_with(socket, ((0, _FAMILIES), (2, _PROTOCOLS)))
+    return b''.join((*steps, _ALLOWED))
+
+
+def _unless_bit(number: int, argument: int, bits: int) -> list[bytes]:
+    """Denies the call when the argument has one of the bits."""
+    return [
+        _step(_EQUAL, number, 0, 4),
+        _step(_LOAD, _ARGUMENTS[argument]),
+        _step(_ANY_BIT, bits, 0, 1),
+        _DENIED,
+        _ALLOWED,
+    ]
+
+
+def _only_with(
+    number: int, wanted: tuple[tuple[int, tuple[int, ...]], ...]
+) -> list[bytes]:
+    """Denies the call unless each argument has one of its values."""
+    body = []
+    for argument, values in wanted:
+        body.append(_step(_LOAD, _ARGUMENTS[argument]))
         for left, value in zip(range(len(values), 0, -1), values, strict=True):
-            steps.append(_step(_EQUAL, value, left))
-        steps.append(deny)
-    return b''.join((*steps, allow))
+            body.append(_step(_EQUAL, value, left))
+        body.append(_DENIED)
+    body.append(_ALLOWED)
+    return [_step(_EQUAL, number, 0, len(body)), *body]
 
 
 def _seccomp(_policy: Policy) -> None:
-    program = seccomp_filter(os.uname().machine)
+    program = seccomp_filter(os.uname().machine, os.getpid())
     if program is None:
         raise WallMissing(errno.ENOSYS, 'no seccomp filter for this machine')
     code = ctypes.create_string_buffer(program, len(program))

@@ -43,12 +43,40 @@ def extension(kind, data):
     )
 
 
+def _bitmaps(count, directory_bytes):
+    data = struct.pack('>IIQQ', count, 0, directory_bytes, 2**18)
+    return extension(0x23852875, data)
+
+
+def many_bitmaps(count):
+    """A qcow2 that QEMU describes at length: each name is escaped to 6 KiB."""
+    entries = bytearray()
+    for number in range(count):
+        name = b'%06d' % number + b'\1' * 1017
+        entries += struct.pack(
+            '>QIIBBHI', 2**18, 1, 0, 1, 31, len(name), 0
+        ) + name.ljust(-(-len(name) // 8) * 8, b'\0')
+    directory = 5 * 2**16
+    head = bytearray(qcow2(l1_entries=2, virtual_bytes=2**30)[:directory])
+    struct.pack_into('>QIIQQ', head, 48, 2**17, 1, 0, 0, 0)
+    struct.pack_into('>Q', head, 88, 1)  # the bitmaps are consistent
+    data = struct.pack('>IIQQ', count, 0, len(entries), directory)
+    head[104:136] = extension(0x23852875, data)
+    struct.pack_into('>Q', head, 2**17, 3 * 2**16)
+    return bytes(head + entries).ljust(directory + len(entries) + 2**16, b'\0')
+
+
 def _qcow2_images(path):
     yield 'backing file', qcow2(backing=512, pieces=[(512, path.encode())])
     yield 'data file', qcow2(features=4)
     name = extension(0x44415441, path.encode())
     yield 'data file, by its name alone', qcow2(more=name)
     yield 'crypt header', qcow2(more=extension(0x0537BE77, bytes(16)))
+    yield '65 bitmaps', qcow2(more=_bitmaps(65, 2**10))
+    yield 'bitmaps of 1 MiB', qcow2(more=_bitmaps(1, MIB))
+    unknown = struct.pack('>II', 0x12345678, 2**17)
+    yield 'extension of two clusters', qcow2(more=unknown)
+    yield 'names behind 64 KiB', qcow2(bits=21, l1_offset=2**21, more=unknown)
     yield 'AES', qcow2(method=1)
     yield 'LUKS', qcow2(method=2)
     yield 'marked as corrupt', qcow2(features=2)

@@ -10,6 +10,7 @@ from cinder_cow import errors
 from cinder_cow.backends.base_store import Readable
 from cinder_cow.conversion import header_check
 from cinder_cow.model import ImageInfo
+from tests.corpus import hostile
 
 MIB = 2**20
 SIZE = 6 * MIB
@@ -271,3 +272,17 @@ def test_a_failure_of_the_storage_is_passed_on():
 
     with pytest.raises(errors.StorageError):
         header_check.require_safe(image('qcow2'), Broken(b'x'))
+
+
+def test_more_than_64_bitmaps_of_a_qcow2_are_refused():
+    check('qcow2', hostile.many_bitmaps(60))
+    assert '65 bitmaps' in refusal('qcow2', hostile.many_bitmaps(65))
+
+
+def test_header_extensions_that_are_not_seen_whole_are_refused():
+    unknown = hostile.extension(0x12345678, bytes(2**16 - 104 - 8))
+    check('qcow2', hostile.qcow2(more=unknown))  # up to the cluster's end
+    large = hostile.qcow2(bits=21, l1_offset=2**21, more=unknown)
+    assert 'no end' in refusal('qcow2', large)
+    longer = struct.pack('>II', 0x12345678, 2**16 - 104 - 7)
+    assert 'extension has' in refusal('qcow2', hostile.qcow2(more=longer))

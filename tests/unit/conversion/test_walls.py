@@ -32,7 +32,7 @@ from cinder_cow.conversion.convert import (
     Converter,
 )
 from cinder_cow.model import ImageInfo
-from tests.corpus import other_images, vmdk_images
+from tests.corpus import hostile, other_images, vmdk_images
 from tests.corpus.content import Content
 
 SECRET = b'TOP SECRET ' * 200
@@ -183,6 +183,16 @@ def test_the_choice_of_types_is_held_against_qemus_own_reading(tmp_path):
         Converter(LIMITS, trust).virtual_size(image(), device)
 
 
+def test_a_description_without_end_is_not_read_into_memory(tmp_path):
+    file = tmp_path / 'image'
+    file.write_bytes(hostile.many_bitmaps(2000))
+    device = BlockDevice({'driver': 'file', 'filename': str(file)}, {})
+    with pytest.raises(errors.ImageUnacceptable, match='QEMU is too long'):
+        Converter(LIMITS).virtual_size(image('qcow2'), device)
+    file.write_bytes(hostile.many_bitmaps(3))
+    assert Converter(LIMITS).virtual_size(image('qcow2'), device) == 2**30
+
+
 RBD = BlockDevice({'driver': 'rbd', 'pool': 'p', 'image': 'i'}, {})
 FORMAT = {'format': 'qcow2', 'virtual-size': 5}
 
@@ -264,9 +274,52 @@ PROBE = """
     tried('ptrace', ptraced)
     tried('chroot', lambda: os.chroot('/'))
 """
+#: Each call by its number on x86-64 and AArch64, and its arguments: denied.
+CALLS = """
+    import ctypes, errno, os, socket, sys
+    libc = ctypes.CDLL(None, use_errno=True)
+    libc.syscall.restype = ctypes.c_long
+    arm = os.uname().machine == 'aarch64'
+    parent, own, port = os.getppid(), os.getpid(), int(sys.argv[1])
+    def called(name, numbers, *arguments):
+        ctypes.set_errno(0)
+        result = libc.syscall(
+            ctypes.c_long(numbers[arm]), *map(ctypes.c_long, arguments)
+        )
+        code = errno.errorcode.get(ctypes.get_errno(), '')
+        print(name, 'done' if result >= 0 else code)
+    def sent(name, act):
+        with socket.socket() as opened:
+            try:
+                act(opened)
+            except OSError as exc:
+                print(name, errno.errorcode[exc.errno])
+            else:
+                print(name, 'done')
+    FAST, to = 0x20000000, ('127.0.0.1', port)
+    sent('sendto', lambda it: it.sendto(b'x', FAST, to))
+    sent('sendmsg', lambda it: it.sendmsg([b'x'], [], FAST, to))
+    called('sendmmsg', (307, 269), -1, 0, 0, FAST)
+    called('prlimit64', (302, 261), parent, 7, 0, 0)
+    called('setpriority', (141, 140), 0, parent, 0)
+    called('ioprio_set', (251, 30), 1, parent, 0)
+    called('rt_sigqueueinfo', (129, 138), parent, 0, 0)
+    called('rt_tgsigqueueinfo', (297, 240), parent, parent, 0, 0)
+    called('migrate_pages', (256, 238), parent, 0, 0, 0)
+    called('move_pages', (279, 239), parent, 0, 0, 0, 0, 0)
+    called('sched_setaffinity', (203, 122), parent, 0, 0)
+    called('sched_setscheduler', (144, 119), parent, 0, 0)
+    called('sched_setparam', (142, 118), parent, 0)
+    called('sched_setattr', (314, 274), parent, 0, 0)
+    called('tgkill', (234, 131), parent, parent, 0)
+    called('own tgkill', (234, 131), own, own, 0)
+    called('own prlimit64', (302, 261), 0, 7, 0, 0)
+    called('own sched_setaffinity', (203, 122), 0, 0, 0)
+    called('own sendmmsg', (307, 269), -1, 0, 0, 0)
+"""
 
 
-def confined_python(arguments, ports, on=True):
+def confined_python(arguments, ports, on=True, code=PROBE):
     """What Python can do in the place of qemu-img."""
     policy = confinement.policy(
         Confinement(on, on, ports), sys.executable, [], 20, 4 * 2**30
@@ -275,7 +328,7 @@ def confined_python(arguments, ports, on=True):
     policy['read'] = [*policy['read'], sys.base_prefix, sys.prefix]
     done = subprocess.run(
         [*confinement.launcher(), json.dumps(policy), sys.executable, '-c']
-        + [textwrap.dedent(PROBE), *map(str, arguments)],
+        + [textwrap.dedent(code), *map(str, arguments)],
         capture_output=True, text=True, timeout=60, check=False,
     )  # fmt: skip
     assert done.returncode == 0, done.stderr
@@ -297,9 +350,30 @@ def test_a_confined_program_can_only_reach_the_clusters_ports(tmp_path):
     assert not (tmp_path / 'new').exists()
 
 
+def test_a_confined_program_reaches_no_port_by_tcp_fast_open(tmp_path):
+    with socket.create_server(('127.0.0.1', 0)) as other:
+        port = other.getsockname()[1]
+        found = confined_python([port], (), code=CALLS)
+        other.settimeout(0)
+        with pytest.raises(BlockingIOError):
+            other.accept()
+    for name in ('sendto', 'sendmsg', 'sendmmsg'):
+        assert found[name] == 'EPERM'
+    assert found['own sendmmsg'] == 'EBADF'
+
+
+def test_a_confined_program_changes_and_signals_no_other_process():
+    found = confined_python([1], (), code=CALLS)
+    own = {each: found.pop(each) for each in list(found) if 'own ' in each}
+    assert set(found.values()) == {'EPERM'}
+    assert len(found) == 15
+    assert own['own tgkill'] == own['own prlimit64'] == 'done'
+    assert own['own sched_setaffinity'] != 'EPERM'
+
+
 def test_no_filter_is_made_for_a_machine_that_is_not_known():
-    assert restricted_exec.seccomp_filter('vax') is None
-    assert len(restricted_exec.seccomp_filter('aarch64')) % 8 == 0
+    assert restricted_exec.seccomp_filter('vax', 1) is None
+    assert len(restricted_exec.seccomp_filter('aarch64', 1)) % 8 == 0
 
 
 def test_confinement_is_required_where_the_operator_says_so(
