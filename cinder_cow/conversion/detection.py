@@ -15,6 +15,7 @@ from typing import Any
 from oslo_utils.imageutils import format_inspector
 
 from cinder_cow.backends.base_store import Readable
+from cinder_cow.conversion import qcow2
 from cinder_cow.conversion.unsafe import UnsafeImage
 
 #: Formats that are no disk's bytes, by oslo.utils' names. What is none of
@@ -24,6 +25,16 @@ CONTAINERS = frozenset({'qcow2', 'qed', 'vdi', 'vhd', 'vhdx', 'vmdk'})
 _CHUNK_BYTES = 2**20
 #: What a header needs at most; Hyper-V's own vhdx has all of it in 4 MiB.
 _MOST_HEAD_BYTES = 16 * 2**20
+#: How far on it may be. QEMU's vhdx has its metadata behind its table of
+#: blocks, which has 512 MiB for 64 TiB in blocks of 1 MiB.
+_FARTHEST_BYTES = 2**30
+#: In the place of what the inspector does not want.
+_SKIPPED = bytes(_CHUNK_BYTES)
+#: Where the descriptor of a vmdk is, at most.
+_DESCRIPTOR = slice(512, 129 * 512)
+_ASCII = bytes(each if each < 0x80 else ord('?') for each in range(256))
+#: Incompatible features of a qcow2, their lowest byte.
+_QCOW2_FEATURES = 79
 #: The last marker, the footer and the end marker of a streamed vmdk.
 _TAIL_BYTES = 1536
 #: Formats by bytes at an offset, for images that are damaged farther on.
@@ -73,7 +84,7 @@ def require_safe(name: str, content: Readable) -> None:
     :raises StorageError: when it cannot be read.
     """
     inspector = _inspector(name)
-    for chunk in _chunks(inspector, content):
+    for chunk in _chunks(name, inspector, content):
         _called(functools.partial(inspector.eat_chunk, chunk))
     _called(inspector.finish)
     if not _called(lambda: inspector.format_match):
@@ -91,20 +102,49 @@ def _called(ask: Callable[[], Any]) -> Any:
         raise UnsafeImage(f'its header is damaged: {exc}') from exc
 
 
-def _chunks(inspector: Any, content: Readable) -> Iterator[bytes]:
+def _chunks(name: str, inspector: Any, content: Readable) -> Iterator[bytes]:
     """The head, as much of it as is asked for, and then the end."""
-    offset = 0
-    while offset < _MOST_HEAD_BYTES:
-        chunk = content.read_at(offset, _CHUNK_BYTES)
+    offset = read_bytes = 0
+    while offset < _FARTHEST_BYTES and read_bytes < _MOST_HEAD_BYTES:
+        if offset and not _wants(inspector, offset):
+            chunk = _SKIPPED if offset < content.size_bytes else b''
+        else:
+            chunk = content.read_at(offset, _CHUNK_BYTES)
+            read_bytes += len(chunk)
         if not chunk:
             break
-        yield chunk
+        yield chunk if offset else _for_oslo(name, chunk)
         offset += len(chunk)
         if _has_head(inspector):
             break
     if inspector.has_region('footer'):
         start = max(0, content.size_bytes - _TAIL_BYTES)
         yield content.read_at(start, _TAIL_BYTES)
+
+
+def _for_oslo(name: str, head: bytes) -> bytes:
+    """Without what our own reading allows, and oslo.utils does not know.
+
+    Names of a vmdk's extents that are not ASCII, and extended L2 entries of
+    a qcow2.
+    """
+    changed = bytearray(head)
+    if name == 'vmdk':
+        changed[_DESCRIPTOR] = changed[_DESCRIPTOR].translate(_ASCII)
+    elif name == 'qcow2' and len(head) > _QCOW2_FEATURES:
+        changed[_QCOW2_FEATURES] &= ~qcow2.EXTENDED_L2 & 0xFF
+    return bytes(changed)
+
+
+def _wants(inspector: Any, offset: int) -> bool:
+    """Whether any of the chunk at that offset is asked for."""
+    regions = map(inspector.region, inspector.context_info)
+    return any(
+        not each.complete
+        and each.offset < offset + _CHUNK_BYTES
+        and offset <= each.offset + each.length
+        for each in regions
+    )
 
 
 def _has_head(inspector: Any) -> bool:

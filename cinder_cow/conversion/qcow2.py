@@ -24,7 +24,7 @@ _MOST_SNAPSHOTS = 64
 _MOST_BITMAPS = 64
 _MOST_BITMAP_DIRECTORY_BYTES = 2**16
 
-_DIRTY, _CORRUPT, _DATA_FILE, _COMPRESSION = 1, 2, 4, 8
+_DIRTY, _CORRUPT, _DATA_FILE, _COMPRESSION, EXTENDED_L2 = 1, 2, 4, 8, 16
 _DATA_FILE_NAME, _ENCRYPTION, _BITMAPS = 0x44415441, 0x0537BE77, 0x23852875
 
 
@@ -36,11 +36,18 @@ class Header:
     cluster_bits: int
     l1_entries: int
     l1_offset: int
+    #: Each entry of L2 has a second word, on the parts of its cluster.
+    extended_l2: bool = False
+
+    @property
+    def l2_words(self) -> int:
+        """Of 64 bits, in each L2 table, which is one cluster."""
+        return 1 << (self.cluster_bits - 3)
 
     @property
     def l2_entries(self) -> int:
-        """Of each L2 table, which is one cluster."""
-        return 1 << (self.cluster_bits - 3)
+        """Of each L2 table."""
+        return self.l2_words >> self.extended_l2
 
     @property
     def l1_needed(self) -> int:
@@ -70,10 +77,10 @@ def check(content: Readable) -> Header:
     if not 9 <= bits <= 21:  # QEMU's limits
         raise UnsafeImage(f'its clusters have 2**{bits} bytes')
     _check_counts(head, bits)
-    header = Header(size, bits, l1_entries, l1_offset)
+    extended = version == 3 and bool(_check_features(head) & EXTENDED_L2)
+    header = Header(size, bits, l1_entries, l1_offset, extended)
     _check_l1(header)
     if version == 3:
-        _check_features(head)
         _check_extensions(head, 2**bits)
     return header
 
@@ -102,15 +109,17 @@ def _check_counts(head: bytes, bits: int) -> None:
         raise UnsafeImage(f'it has {snapshots} internal snapshots')
 
 
-def _check_features(head: bytes) -> None:
+def _check_features(head: bytes) -> int:
+    """The incompatible features, when all are known."""
     (features,) = struct.unpack_from('>Q', head.ljust(80, b'\0'), 72)
     if features & _DATA_FILE:
         raise UnsafeImage('it has a data file (data_file)')
     if features & _CORRUPT:
         raise UnsafeImage('it is marked as corrupt: see qemu-img check')
-    unknown = features & ~(_DIRTY | _COMPRESSION)
+    unknown = features & ~(_DIRTY | _COMPRESSION | EXTENDED_L2)
     if unknown:
         raise UnsafeImage(f'it has features that are not known: {unknown:#x}')
+    return int(features)
 
 
 def _check_extensions(head: bytes, cluster_bytes: int) -> None:

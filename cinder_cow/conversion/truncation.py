@@ -115,8 +115,25 @@ def require_whole_qcow2(content: Readable, header: qcow2.Header) -> None:
             walk, '>Q', header.l1_offset, header.l1_needed
         ):
             second = table & _QCOW2_OFFSET
-            for values in walk.pieces('>Q', second, header.l2_entries):
+            for values in walk.pieces('>Q', second, header.l2_words):
+                if header.extended_l2:
+                    values = _with_data(values)
                 walk.require_data_at(_highest(values, compressed))
+
+
+def _with_data(values: 'array[int]') -> 'array[int]':
+    """Extended entries without their second words: those with data.
+
+    The lower half of a second word says which parts have data. It is zero in
+    an entry of a compressed cluster, which has data nevertheless.
+    """
+    return array(
+        'Q',
+        (
+            each if each & _QCOW2_COMPRESSED or parts & 0xFFFFFFFF else 0
+            for each, parts in zip(values[::2], values[1::2], strict=True)
+        ),
+    )
 
 
 def _highest(values: 'array[int]', compressed: int) -> int:

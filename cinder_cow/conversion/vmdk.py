@@ -36,12 +36,15 @@ _MOST_DESCRIPTOR_SECTORS = 128
 #: The specification has this number alone, and all tools write it.
 _TABLE_ENTRIES = 512
 
-_FIRST_LINE = '# Disk DescriptorFile'
 _EXTENT = re.compile(r'(RW|RDONLY) [0-9]{1,19} SPARSE "([^"]+)"')
 _ENTRY = re.compile(r'([A-Za-z][\w.:-]*) ?= ?("[^"]*"|[\w.-]*)', re.ASCII)
+#: QEMU looks for none of these; some tools indent them, or use tabs.
+_DDB = re.compile(
+    r'[ \t]*(ddb\.[\w.:-]*)[ \t]*=[ \t]*("[^"]*"|[\w.-]*)[ \t]*', re.ASCII
+)
 _TYPE = re.compile(r'createType ?= ?"(\w+)"', re.ASCII)
 #: What could lead out of the folder, or be the name of a protocol.
-_NO_FILE_NAME = re.compile(r'[/\\:{}]')
+_NO_FILE_NAME = re.compile(r'[/\\:]')
 _NO_PARENT = ('ffffffff', '"ffffffff"')
 
 
@@ -130,9 +133,10 @@ def _descriptor(content: Readable, header: Header) -> str:
 
 
 def _check_descriptor(text: str, allowed_types: Collection[str]) -> None:
-    first, *lines = (each.rstrip('\r ') for each in text.split('\n'))
-    if first != _FIRST_LINE:
-        raise UnsafeImage('its descriptor has another first line')
+    first, *lines = map(_plain, text.split('\n'))
+    # Tools differ in its words. QEMU does not look at it in a sparse extent.
+    if not first or not _is_comment(first):
+        raise UnsafeImage('the first line of its descriptor is no comment')
     extents, types = [], []
     for line in lines:
         if extent := _EXTENT.fullmatch(line):
@@ -150,6 +154,12 @@ def _check_descriptor(text: str, allowed_types: Collection[str]) -> None:
     if len(types) != 1 or text.lower().count('createtype') != 1:
         raise UnsafeImage('its descriptor has not exactly one createType')
     require_type(types[0], allowed_types)
+
+
+def _plain(line: str) -> str:
+    line = line.rstrip('\r ')
+    entry = _DDB.fullmatch(line)
+    return f'{entry[1]} = {entry[2]}' if entry else line
 
 
 def _is_comment(line: str) -> bool:

@@ -28,6 +28,10 @@ CASES = {
     'qcow2 compressed': ('qcow2', 'qcow2', '-c'),
     'qcow2 zstd': ('qcow2', 'qcow2', '-c -o compression_type=zstd'),
     'qcow2 clusters of 2 MiB': ('qcow2', 'qcow2', '-o cluster_size=2M'),
+    'qcow2 extended': (
+        'qcow2', 'qcow2',
+        '-c -o extended_l2=on,compression_type=zstd,cluster_size=128k',
+    ),
     'vmdk': ('vmdk', 'vmdk', ''),
     'vmdk streamed': ('vmdk', 'vmdk', '-o subformat=streamOptimized'),
     'vhd': ('vhd', 'vpc', ''),
@@ -39,7 +43,7 @@ CASES = {
     'vdi static': ('vdi', 'vdi', '-o static=on'),
     'qed': ('qed', 'qed', ''),
     'ploop': ('ploop', 'parallels', ''),
-}
+}  # fmt: skip
 
 
 @pytest.fixture

@@ -19,6 +19,11 @@ GOOD = {
     'qcow2 compat 0.10': ('qcow2', ('-o', 'compat=0.10')),
     'qcow2 compressed': ('qcow2', ('-c',)),
     'qcow2 small clusters': ('qcow2', ('-o', 'cluster_size=512')),
+    'qcow2 extended': ('qcow2', ('-o', 'extended_l2=on')),
+    'qcow2 extended, compressed': (
+        'qcow2',
+        ('-c', '-o', 'extended_l2=on,compression_type=zstd,cluster_size=128k'),
+    ),
     'vmdk': ('vmdk', ()),
     'vmdk streamed': ('vmdk', ('-o', 'subformat=streamOptimized')),
     'vhd': ('vhd', ()),
@@ -79,7 +84,7 @@ def make(tmp_path_factory):
         if kind not in made:
             disk_format, more = GOOD[kind]
             driver = QEMU.get(disk_format, disk_format)
-            path = folder / kind.replace(' ', '-')
+            path = folder / kind.replace(' ', '-').replace(',', '')
             subprocess.run(
                 ['qemu-img', 'convert', '-f', 'raw', '-O', driver, *more]
                 + [raw, path],
@@ -143,7 +148,7 @@ def test_a_data_file_is_refused(tmp_path):
     assert 'data_file' in reason
 
 
-@pytest.mark.parametrize('bit', [4, 5, 17, 63])
+@pytest.mark.parametrize('bit', [5, 17, 63])
 def test_an_unknown_feature_of_qcow2_is_refused(make, bit):
     content = make('qcow2')
     content[72:80] = struct.pack('>Q', 1 << bit)

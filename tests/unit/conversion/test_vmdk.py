@@ -177,9 +177,60 @@ def test_a_line_that_is_not_expected_is_refused(more):
     assert refusal(sparse(f'{PLAIN_DESCRIPTOR}{more}\n'))
 
 
-def test_the_first_line_is_the_descriptors():
-    text = PLAIN_DESCRIPTOR.replace('# Disk DescriptorFile', '# Disk x')
-    assert 'first line' in refusal(sparse(text))
+def with_first_line(line):
+    return sparse(PLAIN_DESCRIPTOR.replace('# Disk DescriptorFile', line))
+
+
+@pytest.mark.parametrize(
+    'line',
+    [
+        '# Description file created by VMDK stream converter',
+        '# Disk Descriptor File',
+    ],
+)
+def test_the_first_line_is_any_comment(line):
+    assert vmdk.check(Content(with_first_line(line)))
+
+
+@pytest.mark.parametrize(
+    'line', ['', 'version=1', '# \x1b[31m', '# createType="monolithicFlat"']
+)
+def test_another_first_line_is_refused(line):
+    assert refusal(with_first_line(line))
+
+
+@pytest.mark.parametrize(
+    'line',
+    [
+        '  ddb.comment = "x"',
+        '\tddb.comment\t=\t""',
+        'ddb.uuid  =  "60 00"\t',
+        'ddb.deletable="true"',
+    ],
+)
+def test_entries_of_the_disk_data_base_may_be_indented(line):
+    assert vmdk.check(Content(sparse(f'{PLAIN_DESCRIPTOR}{line}\n')))
+
+
+@pytest.mark.parametrize(
+    'line',
+    [
+        ' version=1',
+        'version\t=1',
+        '\tcreateType="monolithicFlat"',
+        'ddb.x = "a\tb"',
+        '\vddb.x = "a"',
+        'ddb.x = "a" RW 4 FLAT "b"',
+    ],
+)
+def test_other_entries_may_not_be_indented(line):
+    assert refusal(sparse(f'{PLAIN_DESCRIPTOR}{line}\n'))
+
+
+@pytest.mark.parametrize('name', ['win{1}.vmdk', 'a b.vmdk', '\xdcbung.vmdk'])
+def test_an_extent_may_have_any_plain_name(name):
+    content = sparse(PLAIN_DESCRIPTOR.replace('image.vmdk', name))
+    assert vmdk.check(Content(content))
 
 
 def test_operators_choice_of_types_is_obeyed():
