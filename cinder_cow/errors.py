@@ -7,6 +7,7 @@
     CowError
       ImageTooBig           the image does not fit into the volume
       ConversionDisabled    the image has to be converted, and may not be
+      UnexpectedFailure     this host failed in a way that nobody foresaw
       VolumeExists          there is something under the volume's name already
       StorageError          Ceph did not do what it was asked
         StorageUnreachable  the cluster does not answer, or not in time
@@ -79,6 +80,18 @@ class ConversionDisabled(CowError):
             f' is set in cinder.conf. Use an image of the disk format raw'
         )
         super().__init__(f'Image {image_id} is not converted: {self.reason}')
+
+
+class UnexpectedFailure(CowError):
+    """This host failed in a way that nobody foresaw."""
+
+    def __init__(self, action: str, cause: BaseException) -> None:
+        self.cause = cause
+        super().__init__(
+            f'Could not {action}: {type(cause).__name__}: {printable(cause)}.'
+            f' See the log of cinder-volume, and whether this host is out of'
+            f' memory, processes or open files.'
+        )
 
 
 class VolumeExists(CowError):

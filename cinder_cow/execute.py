@@ -133,8 +133,9 @@ def _clone_of(
         )
         volume.grow(base_bytes, plan.size_bytes)
         if request.target.replicated:
-            LOG.debug('volume=%s is flattened', request.target.volume_id)
-            parts.backend.flatten(volume.name)
+            LOG.debug('volume=%s flattening', request.target.volume_id)
+            with parts.image_copier.slot(request.copy):  # it is a copy too
+                parts.backend.flatten(volume.name)
         request.finish(base.info.signature_verified)
     store.used(base, request.image.image_id)
     return _result(

@@ -241,9 +241,9 @@ OPTS = [
         default=False,
         help='Refuse to copy an image that Glance has no hash of (one that was'
         ' added by its location, or is a snapshot by Nova), and hash also'
-        ' what the source "rbd" reads of sparse images, holes and all, and'
-        ' what is converted where it lies.'
-        ' Clones copy nothing and are not concerned.',
+        ' what the source "rbd" reads of sparse images into a volume, holes'
+        ' and all. Base images that are shared by a hash are always verified'
+        ' by it. Clones copy nothing and are not concerned.',
     ),
 ]
 

@@ -63,6 +63,16 @@ def base_name(image: ImageInfo, strict_locations: bool = True) -> str:
     return f'{BASE}{kind}-image-{image.image_id}{tail}{signed}{origin}'
 
 
+def is_shared(name: str) -> bool:
+    """Whether the base of that name is for all images of one hash.
+
+    Only bytes that have that hash may stand under the name: who can name a
+    hash in Glance could make other projects' volumes otherwise.
+    """
+    _format, _, rest = name.removeprefix(BASE).partition('-')
+    return rest.partition('-')[0] in SHARED_ALGORITHMS
+
+
 def is_ours(name: str) -> bool:
     """Whether that is the name of something that belongs to a base."""
     return name.startswith((BASE, SCRATCH, RETIRED))

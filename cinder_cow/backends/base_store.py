@@ -45,6 +45,8 @@ class BuildRecord:
     virtual_bytes: int = 0
     #: What the build that goes on may still write.
     reserved_bytes: int = 0
+    #: The project of the image; empty: not known.
+    owner: str = ''
 
 
 @dataclass(frozen=True, slots=True)

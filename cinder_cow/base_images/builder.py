@@ -22,7 +22,7 @@ from cinder_cow.backends import base_names
 from cinder_cow.backends.base_store import BaseStore, BuildRecord, Lease
 from cinder_cow.backends.writer import VolumeWriter
 from cinder_cow.base_images import header_size, room, scratch_check
-from cinder_cow.base_images.eviction import EvictionLimits
+from cinder_cow.base_images.eviction import EVICT_SECONDS, EvictionLimits
 from cinder_cow.base_images.lease_watch import LeaseWatch
 from cinder_cow.conversion import header_check
 from cinder_cow.conversion.convert import ConversionLimits, Converter
@@ -33,7 +33,8 @@ from cinder_cow.transfer.destination import Destination, NewDestination
 
 LOG = logging.getLogger(__name__)
 
-#: What QEMU reads where it lies is hashed only where that is asked for.
+#: What QEMU reads where it lies is hashed only where others share the base, or
+#: where that is required.
 IN_PLACE = CopyResult(scratch_check.SOURCE, Verification.ABSENT, False, 0)
 #: A former builder that lost its lease lets go of the image within seconds;
 #: Ceph forgets one that was killed after half a minute.
@@ -86,6 +87,15 @@ class BaseBuilder:
         self._image_copier = image_copier
         self._converter = converter
 
+    def waiting(
+        self, request: CopyRequest
+    ) -> contextlib.AbstractContextManager[None]:
+        """A place among those that wait for a copy, of which there are few.
+
+        :raises TooManyCopies: when there is none.
+        """
+        return self._image_copier.waiting(request)
+
     def slot(
         self, request: CopyRequest
     ) -> contextlib.AbstractContextManager[None]:
@@ -110,7 +120,7 @@ class BaseBuilder:
         started = time.monotonic()
         watch = LeaseWatch(name, lease, self._settings.stall_seconds)
         build = _Build(
-            name, image, _watched(request, watch), volume_bytes, watch
+            name, image, _watched(name, request, watch), volume_bytes, watch
         )
         with (
             _also_ended_by(request.cancellation, watch),
@@ -133,7 +143,7 @@ class BaseBuilder:
         self._reserve(build, size_bytes)
         LOG.debug('base=%s copying %d bytes', build.name, size_bytes)
         return self._image_copier.copy(
-            build.image, build.request, self._new(build.name, size_bytes)
+            build.image, build.request, self._new(build, size_bytes)
         )
 
     def _convert(self, build: _Build) -> CopyResult:
@@ -162,8 +172,7 @@ class BaseBuilder:
             self._store.block_device(build.name),
             build.watch.cancellation,
         )
-        build.watch.progress()
-        self._store.discard(scratch)
+        self._discard(build, scratch)
         return copied
 
     def _fill_scratch(self, build: _Build, scratch: str) -> CopyResult:
@@ -186,7 +195,7 @@ class BaseBuilder:
             build.image,
             build.request,
             NewDestination(
-                size_bytes, create, lambda: self._store.discard(scratch)
+                size_bytes, create, lambda: self._discard(build, scratch)
             ),
         )
 
@@ -210,8 +219,10 @@ class BaseBuilder:
         )
 
     def _verify(self, build: _Build, scratch: str) -> CopyResult:
-        """What is converted where it lies, verified where that is asked."""
-        require_hash = self._settings.require_hash
+        """What is converted where it lies, verified where that counts."""
+        require_hash = (
+            build.request.require_hash or self._settings.require_hash
+        )
         if build.request.verifier is None and not require_hash:
             return IN_PLACE
         LOG.debug('base=%s verifying its image', build.name)
@@ -230,17 +241,21 @@ class BaseBuilder:
                 record,
                 image_id=build.image.image_id,
                 reserved_bytes=most_bytes,
+                owner=build.image.owner or '',
                 written=time.time(),
             ),
         )
         need = room.Need(build.name, build.image, most_bytes)
+        # Other bases may have to be evicted.
+        build.watch.keep(EVICT_SECONDS)
         room.require(self._store, self._settings.limits, need)
+        build.watch.progress()
 
-    def _new(self, name: str, size_bytes: int) -> Destination:
+    def _new(self, build: _Build, size_bytes: int) -> Destination:
         return NewDestination(
             size_bytes,
-            lambda: self._store.create(name, size_bytes),
-            lambda: self._store.discard(name),
+            lambda: self._store.create(build.name, size_bytes),
+            lambda: self._discard(build, build.name),
         )
 
     def _clear(self, build: _Build) -> None:
@@ -282,8 +297,13 @@ class BaseBuilder:
             raise
 
 
-def _watched(request: CopyRequest, watch: LeaseWatch) -> CopyRequest:
-    """The same request; its reports keep the lease, whose loss ends it."""
+def _watched(
+    name: str, request: CopyRequest, watch: LeaseWatch
+) -> CopyRequest:
+    """The same request; its reports keep the lease, whose loss ends it.
+
+    What is to be shared by its hash has to have it.
+    """
 
     def report(progress: copying.Progress) -> None:
         watch.copied(progress)
@@ -291,7 +311,10 @@ def _watched(request: CopyRequest, watch: LeaseWatch) -> CopyRequest:
             request.report(progress)
 
     return dataclasses.replace(
-        request, report=report, cancellation=watch.cancellation
+        request,
+        report=report,
+        cancellation=watch.cancellation,
+        require_hash=request.require_hash or base_names.is_shared(name),
     )
 
 

@@ -7,15 +7,15 @@ hosts, look every now and then whether the base is there or the lease is free:
 its holder has failed then, or died, and one of them goes on.
 """
 
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
 import contextlib
 import dataclasses
 from dataclasses import dataclass, field
 import random
 import socket
+import threading
 import time
 
-from oslo_concurrency import lockutils
 from oslo_log import log as logging
 
 from cinder_cow import copying, errors
@@ -23,6 +23,7 @@ from cinder_cow.backends import base_names
 from cinder_cow.backends.base_store import BaseStore, BuildRecord, Lease
 from cinder_cow.base_images import build_failures
 from cinder_cow.base_images.builder import BaseBuilder
+from cinder_cow.base_images.eviction import EVICT_SECONDS
 from cinder_cow.model import Base, ImageInfo, Verification
 from cinder_cow.planning import plan
 from cinder_cow.transfer.copier import CopyRequest
@@ -31,6 +32,9 @@ LOG = logging.getLogger(__name__)
 
 #: Seconds between two looks: not all hosts at the same time.
 PAUSE_SECONDS = (0.1, 0.4)
+#: Between two looks of one that waits for another of this process, unless it
+#: is woken before.
+PROCESS_PAUSE_SECONDS = 1.0
 #: A volume whose build lost its lease waits for the next builder. More often
 #: than that something is wrong with this host.
 MOST_LOSSES = 3
@@ -100,6 +104,21 @@ class _WaitForSlot(copying.Cancellation):
             raise _FoundMeanwhile
 
 
+@contextlib.contextmanager
+def _mapped(name: str) -> Iterator[None]:
+    """A build ends in an error of ours, which its record can name.
+
+    :raises UnexpectedFailure: for what a library or the host raises.
+    """
+    try:
+        yield
+    except errors.CowError:
+        raise
+    except Exception as exc:
+        LOG.exception('base=%s failed', name)
+        raise errors.UnexpectedFailure(f'build the base {name}', exc) from exc
+
+
 class BaseImages:
     """Thread-safe; one instance per backend."""
 
@@ -115,6 +134,9 @@ class BaseImages:
         self.may_convert = settings.may_convert
         self._base_builder = base_builder
         self.store = store
+        self._lock = threading.Lock()
+        #: The bases that a request of this process tries to build.
+        self._tried: dict[str, threading.Event] = {}
 
     def name(self, image: ImageInfo) -> str:
         """What the image's base is called, whether there is one or not."""
@@ -137,22 +159,52 @@ class BaseImages:
         :raises BuildFailed: when it was tried elsewhere meanwhile, and the
             image is at fault, or the tries were too many.
         :raises ImageTooBig: when it does not fit.
+        :raises TooManyCopies: when too many wait already.
         :raises CowError: what its building here failed with.
         """
         name = self.name(image)
         before = self.store.build_record(name) or BuildRecord()
         build_failures.require_fit(image, before, volume_bytes)
         ensuring = _Ensuring(name, image, request, volume_bytes, before)
-        # One of each process looks; the others wait for it without a look.
-        with lockutils.lock(f'cinder-cow {name}'):
+        base = self._look(ensuring)
+        if base is not None:
+            return base
+        # So many may wait, and not all of the service's workers.
+        with self._base_builder.waiting(request):
             while True:
-                base = self.find(image)
-                if base is not None:
-                    return Ensured(base, built=False)
-                base = self._build_if_free(ensuring)
-                if base is not None:
-                    return Ensured(base, built=True)
                 self._pause(ensuring)
+                base = self._look(ensuring)
+                if base is not None:
+                    return base
+
+    def _look(self, ensuring: _Ensuring) -> Ensured | None:
+        """The base, found or built here; None: another is building it."""
+        base = self.find(ensuring.image)
+        if base is not None:
+            return Ensured(base, built=False)
+        with self._first_of_process(ensuring.name) as is_first:
+            if not is_first:
+                return None
+            base = self._build_if_free(ensuring)
+        return Ensured(base, built=True) if base is not None else None
+
+    @contextlib.contextmanager
+    def _first_of_process(self, name: str) -> Iterator[bool]:
+        """Whether no other request of this process tries to build the base.
+
+        Those that wait for it are woken in the end.
+        """
+        with self._lock:
+            is_first = name not in self._tried
+            if is_first:
+                self._tried[name] = threading.Event()
+        try:
+            yield is_first
+        finally:
+            if is_first:
+                with self._lock:
+                    ended = self._tried.pop(name)
+                ended.set()
 
     def _build_if_free(self, ensuring: _Ensuring) -> Base | None:
         """None: it is there by now, or another is building it.
@@ -202,6 +254,7 @@ class BaseImages:
         )
         build_failures.require_fit(image, record, ensuring.volume_bytes)
         if self.store.find(name) is not None:
+            lease.keep(EVICT_SECONDS)
             lease.check()
             self.store.retire(name)  # it does not suffice
         # It stands before anything is made, so that a sweep finds what a
@@ -211,9 +264,10 @@ class BaseImages:
         )
         LOG.debug('base=%s image=%s building', name, image.image_id)
         try:
-            base = self._base_builder.build(
-                name, image, ensuring.request, ensuring.volume_bytes, lease
-            )
+            with _mapped(name):
+                base = self._base_builder.build(
+                    name, image, ensuring.request, ensuring.volume_bytes, lease
+                )
         except errors.LeaseLost as exc:  # the record is the next builder's
             ensuring.losses += 1
             if ensuring.losses >= MOST_LOSSES:
@@ -239,6 +293,7 @@ class BaseImages:
             )
 
     def _pause(self, ensuring: _Ensuring) -> None:
+        """Wait a while, for this process or for another host."""
         if not ensuring.is_waiting:
             LOG.info(
                 'image=%s waits for its base %s',
@@ -246,11 +301,18 @@ class BaseImages:
                 ensuring.name,
             )
         ensuring.is_waiting = True
-        time.sleep(random.uniform(*PAUSE_SECONDS))
+        if ensuring.request.cancellation is not None:
+            ensuring.request.cancellation.check()
+        with self._lock:
+            ended = self._tried.get(ensuring.name)
+        if ended is not None:
+            # Another host may have one free meanwhile.
+            ended.wait(PROCESS_PAUSE_SECONDS)
+        else:
+            time.sleep(random.uniform(*PAUSE_SECONDS))
 
     def _suffices(self, base: Base) -> bool:
-        """It may have been built before a hash was required."""
-        return (
-            not self.settings.require_hash
-            or base.info.verification is not Verification.ABSENT
+        """It may have been built before its hash was required."""
+        return base.info.verification is not Verification.ABSENT or not (
+            self.settings.require_hash or base_names.is_shared(base.name)
         )

@@ -279,7 +279,9 @@ class _Sweeping:
         self._lease.begin(action)
         try:
             yield
-        except errors.CowError as exc:
+        except errors.LeaseLost:
+            raise
+        except Exception as exc:  # noqa: BLE001  one base stops no others
             self._fail(f'Could not {action}: {exc}')
 
     def _fail(self, failure: str) -> None:

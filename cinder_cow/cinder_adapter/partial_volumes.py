@@ -8,14 +8,18 @@ the service, one volume after the other.
 
 import collections
 import threading
+import time
 
 from cinder import exception, objects
 from oslo_log import log as logging
 
-from cinder_cow import errors
 from cinder_cow.cinder_adapter import background
 
 LOG = logging.getLogger(__name__)
+
+#: For Cinder's own change of a volume's status.
+SETTLE_LOOKS = 60
+SETTLE_PAUSE_SECONDS = 0.5
 
 _queue = collections.deque()
 _lock = threading.Lock()
@@ -54,17 +58,27 @@ def _remove_all():
 
 def _remove(context, volume_id, backend):
     try:
-        volume = objects.Volume.get_by_id(context, volume_id)
-        # It may have been deleted, or be asked for once more, meanwhile.
+        volume = _settled(context, volume_id)
+        # It may be asked for once more meanwhile.
         if volume.status == 'error' and volume.launched_at is None:
             backend().remove(volume.name)
             LOG.info('volume=%s: its partial data is removed', volume_id)
     except exception.VolumeNotFound:
         return
-    except errors.CowError as exc:
+    except Exception as exc:  # noqa: BLE001  the others are to be removed
         LOG.warning(
             'volume=%s: its partial data could not be removed: %s Delete'
             ' the volume, which tries again.',
             volume_id,
             exc,
         )
+
+
+def _settled(context, volume_id):
+    """The volume, when Cinder has put it to `error`: it does so after us."""
+    for _ in range(SETTLE_LOOKS):
+        volume = objects.Volume.get_by_id(context, volume_id)
+        if volume.status != 'downloading':
+            break
+        time.sleep(SETTLE_PAUSE_SECONDS)
+    return volume

@@ -56,6 +56,8 @@ class CopyRequest:
     #: None where there is no signature to verify.
     verifier: Callable[[], Verifier] | None = None
     report: copying.Report | None = None
+    #: Whether the copy must be verified by a hash, whatever that costs.
+    require_hash: bool = False
     #: Called when the copy has its slot.
     on_start: Callable[[], None] | None = None
     #: Ends the copy from outside, within a second or two where source and
@@ -110,6 +112,15 @@ class ImageCopier:
             if request.on_start is not None:
                 request.on_start()
             yield
+
+    def waiting(
+        self, request: CopyRequest
+    ) -> contextlib.AbstractContextManager[None]:
+        """A place among those that wait, for what another copies.
+
+        :raises TooManyCopies: when too many wait already.
+        """
+        return self._limiter.place(request.project)
 
     def copy(
         self, image: ImageInfo, request: CopyRequest, destination: Destination
@@ -226,7 +237,8 @@ class _Copy:
                 reading.source,
                 make_verifier() if make_verifier is not None else None,
                 hashed=_worth_hashing(reading),
-                require_hash=self._settings.require_hash,
+                require_hash=self._settings.require_hash
+                or self._request.require_hash,
             )
             with self._damage_named(), _closed(open_destination()) as writer:
                 self._debug('destination is open')

@@ -41,6 +41,8 @@ class CopyLimiter:
         self._running: collections.Counter[str] = collections.Counter()
         #: By project, in rotation: those that wait, the first in front.
         self._waiting: dict[str, collections.deque[_Waiter]] = {}
+        #: How many wait for what another copies.
+        self._places = 0
         self._lock = threading.Lock()
 
     @property
@@ -50,8 +52,24 @@ class CopyLimiter:
 
     @property
     def waiting(self) -> int:
-        """How many copies wait for one."""
-        return sum(map(len, self._waiting.values()))
+        """How many wait, for a slot or for what another copies."""
+        return sum(map(len, self._waiting.values())) + self._places
+
+    @contextlib.contextmanager
+    def place(self, project: str = '') -> Iterator[None]:
+        """Count among those that wait, and be one less at the end.
+
+        :raises TooManyCopies: when too many wait already.
+        """
+        with self._lock:
+            if self.waiting >= self._max_waiting:
+                self._displace(project)
+            self._places += 1
+        try:
+            yield
+        finally:
+            with self._lock:
+                self._places -= 1
 
     @contextlib.contextmanager
     def slot(

@@ -44,7 +44,7 @@ def test_equal_images_in_all_stores_share_a_base(
         assert pool.read(volume, len(qcow2.head)) == qcow2.head
     (line,) = lines(log, 'build-base')
     # The first lay in this cluster: it was read where it lies.
-    assert ' source=rbd verification=absent' in line
+    assert ' source=rbd verification=hash' in line
     tidy.delete()
 
 

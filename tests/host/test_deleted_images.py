@@ -150,15 +150,46 @@ def test_image_of_status_deleted_is_deleted(server, deleted, clock):
     assert deleted(['hidden', 'here']) == {'hidden'}
 
 
-def test_image_that_comes_back_is_looked_at_anew(server, deleted, clock):
+def test_glance_servers_that_contradict_each_other_delete_nothing(
+    server, deleted, clock
+):
     server.images = {'here': 'active'}
-    deleted(['late', 'here'])
+    deleted(['late', 'here', 'gone'])
     clock.now += 60
     server.images['late'] = 'active'
-    deleted(['late', 'here'])
-    del server.images['late']
 
-    assert deleted(['late', 'here']) == set()
+    for _ in range(2):
+        with pytest.raises(service_user.GlanceNotTrusted, match='contradict'):
+            deleted(['late', 'here', 'gone'])
+        clock.now += 60
+
+    clock.now += 3600
+    assert deleted(['late', 'here', 'gone']) == set()
+    clock.now += 60
+    assert deleted(['late', 'here', 'gone']) == {'gone'}
+
+
+def test_image_is_asked_for_again_before_it_is_believed_deleted(
+    server, deleted, clock
+):
+    """Behind a load balancer, one server of two has an empty database."""
+    server.images = {'here': 'active', 'there': 'active'}
+    asked = []
+    get = server.get
+
+    def by_turns(path):
+        if path == '/v2/images/there':
+            asked.append(path)
+            if len(asked) <= 3:
+                return 404, GONE
+        return get(path)
+
+    server.get = by_turns
+    assert deleted(['here', 'there']) == set()
+    clock.now += 60
+
+    with pytest.raises(service_user.GlanceNotTrusted, match='there'):
+        deleted(['here', 'there'])
 
 
 @pytest.mark.parametrize(
@@ -226,6 +257,22 @@ def test_many_at_once_are_confirmed_once_more_after_a_warning(
     )
     clock.now += 60
     assert deleted([*many, 'here']) == set(many)
+
+
+def test_every_such_incident_has_its_warning(server, deleted, clock, caplog):
+    server.images = {'here': 'active'}
+    many = [f'gone-{number}' for number in range(4)]
+    for _ in range(3):
+        deleted([*many, 'here'])
+        clock.now += 60
+    assert deleted(['here']) == set()
+    caplog.clear()
+
+    deleted([*many, 'here'])
+    clock.now += 60
+
+    assert deleted([*many, 'here']) == set()
+    assert 'are missing' in caplog.text
 
 
 def test_without_a_service_user_no_image_counts_as_deleted(cinder, deleted):

@@ -110,6 +110,42 @@ def test_partial_volumes_are_removed_beside_the_start(
     assert len(threads) == 1
 
 
+def test_volume_whose_status_cinder_changes_later_is_removed(
+    hosted, context, threads
+):
+    volume = made(hosted, context, status='downloading')
+
+    hosted.clear_download(context, volume)
+    time.sleep(0.7)
+    assert list(hosted.memory.volumes) == [volume.name]
+    volume.status = 'error'
+    volume.save()
+    join(threads)
+
+    assert hosted.memory.volumes == {}
+
+
+def test_database_that_is_away_does_not_stop_the_others(
+    hosted, context, threads, monkeypatch, caplog
+):
+    first, second = (made(hosted, context) for _ in range(2))
+    get_by_id = objects.Volume.get_by_id
+
+    def fail_once(context, volume_id):
+        if volume_id == first.id:
+            raise OSError('the database is away')
+        return get_by_id(context, volume_id)
+
+    monkeypatch.setattr(objects.Volume, 'get_by_id', fail_once)
+    for volume in (first, second):
+        hosted.clear_download(context, volume)
+    join(threads)
+
+    assert list(hosted.memory.volumes) == [first.name]
+    assert 'the database is away' in caplog.text
+    assert partial_volumes._running is False
+
+
 def test_volume_that_was_launched_before_is_kept(hosted, context, threads):
     """It was being reimaged: its snapshots and its name are a user's."""
     volume = made(hosted, context, launched_at='2026-01-01T00:00:00Z')

@@ -159,7 +159,9 @@ def stored_bytes(image: rbd.Image) -> int:
 def record_use(pool: Pool, ref: SnapshotRef, image_id: str) -> None:
     """Record that a clone was made for that Glance image."""
     uses, use, now = pool.connection.uses, (ref, image_id), time.monotonic()
-    if use in uses and now - uses[use] < USE_SECONDS:
+    # Other threads may clear it at any moment.
+    recorded = uses.get(use)
+    if recorded is not None and now - recorded < USE_SECONDS:
         return
     if len(uses) >= MOST_USES:
         uses.clear()

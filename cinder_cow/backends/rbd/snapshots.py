@@ -30,8 +30,10 @@ def look(
 
     :raises StorageError: when that cannot be found out.
     """
-    if ref in connection.snapshots:
-        return connection.snapshots[ref]
+    # Other threads may clear it at any moment.
+    known = connection.snapshots.get(ref)
+    if known is not None:
+        return known
     found = _look(connection, ref)
     if isinstance(found, Snapshot) and found.protected:
         if len(connection.snapshots) >= MOST_SNAPSHOTS:

@@ -96,7 +96,9 @@ def foreign(in_place):
     return dataclasses.replace(in_place, locations=())
 
 
-def make(store, converter, image, source=None, room=ROOM, **settings):
+def make(
+    store, converter, image, source=None, room=ROOM, name=NAME, **settings
+):
     request = copier.CopyRequest(
         glance=None, verifier=settings.pop('verifier', None)
     )
@@ -107,8 +109,8 @@ def make(store, converter, image, source=None, room=ROOM, **settings):
     base_builder = builder.BaseBuilder(
         builder.BuildSettings(**settings), store, image_copier, converter
     )
-    with store.lease(NAME) as lease:
-        return base_builder.build(NAME, image, request, room, lease)
+    with store.lease(name) as lease:
+        return base_builder.build(name, image, request, room, lease)
 
 
 def fails(error, store, *args, **kwargs):
@@ -155,6 +157,20 @@ def test_image_in_this_cluster_is_converted_where_it_lies(
     assert inspected == [FILE]
     assert list(store.things) == [NAME]
     assert base.info.verification is Verification.ABSENT
+
+
+def test_what_others_share_by_its_hash_is_verified_where_it_lies(
+    store, converter, in_place
+):
+    with pytest.raises(errors.SourceDamaged):
+        make(
+            store,
+            converter,
+            dataclasses.replace(in_place, hash_value='ab' * 64),
+            name='cow-base-qcow2-sha512-' + 'ab' * 64,
+        )
+
+    assert store.things == {}
 
 
 def test_what_is_verified_is_what_is_converted(store, converter, in_place):
@@ -351,7 +367,7 @@ def test_what_cannot_be_removed_does_not_hide_the_error(
     with pytest.raises(errors.ImageUnacceptable, match='corrupt'):
         make(store, converter, foreign)
 
-    assert 'unfinished base' in caplog.text
+    assert 'is unfinished' in caplog.text
 
 
 def built_with(store, converter, image, source, lease, **settings):

@@ -5,6 +5,7 @@
 import contextlib
 import dataclasses
 import threading
+import time
 
 import pytest
 
@@ -13,6 +14,7 @@ from cinder_cow.backends.base_store import BuildRecord
 from cinder_cow.base_images import ensure
 from cinder_cow.model import Verdict, Verification
 from cinder_cow.transfer import copier
+from cinder_cow.transfer.limiter import CopyLimiter
 from tests.fakes import writes
 from tests.fakes.bases import MemoryBases, info
 
@@ -24,13 +26,17 @@ CLONEABLE = Verdict(parent=object())
 class BaseBuilder:
     """Each of ``tries`` is what one make does; the last for ever."""
 
-    def __init__(self, store, *tries):
+    def __init__(self, store, *tries, max_waiting=32):
         self.store = store
         self.made = 0
+        self.limiter = CopyLimiter(1, max_waiting)
         self._tries = tries or (None,)
 
     def slot(self, request):
         return contextlib.nullcontext()
+
+    def waiting(self, request):
+        return self.limiter.place(request.project)
 
     def build(self, name, image, request, volume_bytes, lease):
         act = self._tries[min(self.made, len(self._tries) - 1)]
@@ -103,6 +109,71 @@ def test_many_at_once_build_once(store, qcow2):
 
     assert sorted(each.built for each in found) == [False] * 15 + [True]
     assert len({each.base.name for each in found}) == 1
+
+
+def test_those_who_wait_for_a_base_are_bounded(store, qcow2):
+    let_go = threading.Event()
+    base_builder = BaseBuilder(store, lambda: let_go.wait(60), max_waiting=3)
+    ours = ensure.BaseImages(ensure.BaseSettings(), store, base_builder)
+    ended = []
+
+    def ask():
+        try:
+            ended.append(ours.ensure(qcow2, REQUEST, ROOM).built)
+        except errors.TooManyCopies:
+            ended.append(None)
+
+    threads = [threading.Thread(target=ask) for _ in range(9)]
+    for each in threads:
+        each.start()
+    deadline = time.monotonic() + 60
+    while ended.count(None) < 5 and time.monotonic() < deadline:
+        time.sleep(0.01)
+    let_go.set()
+    for each in threads:
+        each.join(60)
+
+    assert sorted(map(str, ended)) == sorted(
+        map(str, [None] * 5 + [False] * 3 + [True])
+    )
+
+
+def test_who_waits_in_a_process_sees_what_another_host_has_built(store, qcow2):
+    let_go, building = threading.Event(), threading.Event()
+
+    def hang():
+        building.set()
+        let_go.wait(60)
+
+    ours = put_together(store, hang)
+    first = threading.Thread(target=lambda: ours.ensure(qcow2, REQUEST, ROOM))
+    first.start()
+    assert building.wait(60)
+    base = store.add(ours.name(qcow2), b'raw')
+
+    assert ours.ensure(qcow2, REQUEST, ROOM).base == base
+    let_go.set()
+    first.join(60)
+
+
+def test_base_that_all_of_one_hash_share_was_verified(store, qcow2):
+    """It may have been built by a version that did not verify it."""
+    ours = put_together(store)
+    store.add(ours.name(qcow2), b'old', verification=Verification.ABSENT)
+
+    assert ours.find(qcow2) is None
+    assert ours.ensure(qcow2, REQUEST, ROOM).built
+
+
+def test_failure_that_nobody_foresaw_is_one_of_this_host(store, qcow2):
+    ours = put_together(store, OSError('no more processes'))
+
+    with pytest.raises(errors.UnexpectedFailure, match='no more processes'):
+        ours.ensure(qcow2, REQUEST, ROOM)
+
+    record = store.build_record(ours.name(qcow2))
+    assert (record.kind, record.final) == ('UnexpectedFailure', False)
+    assert store.leases == {}
 
 
 def test_waiter_goes_on_when_the_builder_has_died(store, qcow2):

@@ -51,6 +51,35 @@ def test_least_recently_used_base_makes_room(store, require):
     assert store.retired == {}
 
 
+def test_nothing_is_evicted_where_that_is_not_enough(store, require):
+    store.clone(store.find(B), 'volume-1')
+
+    with pytest.raises(errors.NoRoomForBase, match='nearly full'):
+        require(701)
+
+    assert set(store.things) == {A, B}
+
+
+def test_no_more_is_evicted_than_is_lacking(store, require):
+    """Though Ceph counts the freed bytes only some time later."""
+    require(601)
+
+    assert set(store.things) == {B}
+
+
+def test_one_project_cannot_take_all_by_building_at_once(store, require):
+    store.set_build_record(
+        'cow-base-x', BuildRecord(reserved_bytes=250, owner='p-new')
+    )
+
+    with pytest.raises(
+        errors.NoRoomForBase, match='cow_base_max_share_per_project'
+    ):
+        require(100, max_bytes=600, max_share_per_project=0.5)
+
+    assert set(store.things) == {A, B}
+
+
 def test_base_that_volumes_need_stays_and_the_next_goes(store, require):
     store.clone(store.find(A), 'volume-1')
 
