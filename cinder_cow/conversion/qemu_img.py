@@ -135,6 +135,10 @@ def run(
         process.end()
     if ended.code and process.cancelled:
         raise Cancelled
+    return _output(ended, command, limits)
+
+
+def _output(ended: Ended, command: Command, limits: ConversionLimits) -> str:
     if ended.too_long:
         raise errors.ImageUnacceptable(
             command.image.image_id,

@@ -2,6 +2,8 @@
 """A real process that writes without end."""
 
 import os
+import pathlib
+import subprocess
 import sys
 import time
 
@@ -62,3 +64,34 @@ def test_the_end_of_a_long_standard_error_is_kept():
 def test_it_ends_in_time_though_it_writes_nothing(code):
     with pytest.raises(TimedOut):
         ended(f'{code}import time; time.sleep(60)', 1)
+
+
+@pytest.mark.parametrize('where', ['green', 'native', 'pool'])
+def test_under_eventlet_it_works_in_threads_of_all_kinds(where):
+    code = f"""
+import eventlet
+eventlet.monkey_patch()
+from cinder_cow import native
+from tests.unit.conversion import test_bounded_process as test
+found = []
+def work():
+    found.append(test.ended('os.write(1, b"out")').output)
+    found.append(test.ended(
+        'exec("while 1: os.write(1, bytes(65536))")').too_long)
+if {where!r} == 'green':
+    work()
+elif {where!r} == 'pool':
+    native.in_thread(work)()
+else:
+    thread = native.thread(work, 'x')
+    thread.start()
+    while thread.is_alive():
+        eventlet.sleep(0.05)
+print(found)
+"""
+    root = pathlib.Path(__file__).parents[3]
+    done = subprocess.run(
+        [sys.executable, '-W', 'ignore', '-c', code], cwd=root,
+        capture_output=True, text=True, timeout=60, check=False,
+    )  # fmt: skip
+    assert done.stdout.strip() == "['out', True]", done.stderr
