@@ -11,6 +11,7 @@ import pytest
 from cinder_cow import driver, opts
 from cinder_cow.backends.base import CheckResult
 from cinder_cow.cinder_adapter import glance_selftest, image_info, records
+from measuring import in_driver
 
 CONF = cfg.CONF
 
@@ -92,3 +93,16 @@ def test_findings_that_are_bad_are_warnings(caplog):
         logging.WARNING,
     ]
     assert 'Q: A. remedy' in caplog.text
+
+
+def test_volume_that_is_measured_alone_has_what_the_driver_reads(
+    hosted, context, image_meta, image_location
+):
+    volume = in_driver.make_volume('11111111-0000-4000-8000-000000000001')
+    hosted._setup_volume = lambda volume: None
+
+    _update, cloned = hosted.clone_image(
+        context, volume, image_location, image_meta, None
+    )
+
+    assert cloned

@@ -61,6 +61,7 @@ def make_volume(volume_id: str) -> Any:
     return types.SimpleNamespace(
         id=volume_id,
         name=f'volume-{volume_id}',
+        project_id='measured',
         size=rows.SIZE_GIB,
         volume_type=None,
         volume_type_id=None,
