@@ -262,6 +262,13 @@ class BaseStore(abc.ABC):
         """
 
     @abc.abstractmethod
+    def recorded_bases(self) -> list[StoredBase]:
+        """All bases by their records alone: quick, and none is opened.
+
+        One of them may be unfinished, or gone a moment ago.
+        """
+
+    @abc.abstractmethod
     def abandoned(self) -> list[str]:
         """Names of the scratches and unfinished bases in the storage itself.
 

@@ -81,7 +81,7 @@ def require(store: BaseStore, limits: EvictionLimits, need: Need) -> None:
     """
     reason = ''
     for _ in range(MOST_LOOKS):
-        stored = eviction.in_order(store.stored_bases())
+        stored = eviction.in_order(_finished(store))
         space = _Space(store.room(), Totals(stored), _reserved(store, need))
         shortage = _shortage(limits, space, need)
         if shortage is None:
@@ -130,6 +130,16 @@ def _chosen(
         chosen.append(found)
         space.remove(found)
     return chosen
+
+
+def _finished(store: BaseStore) -> list[StoredBase]:
+    """Those that are being built count by what they have reserved."""
+    records = store.build_records()
+    return [
+        base
+        for base in store.recorded_bases()
+        if base.name not in records or records[base.name].kind
+    ]
 
 
 def _reserved(store: BaseStore, need: Need) -> _Reserved:

@@ -8,6 +8,7 @@ one [method, error] for each volume, or is killed where the job says.
 
 import contextlib
 from dataclasses import asdict, dataclass, field
+import faulthandler
 import json
 import os
 import pathlib
@@ -30,6 +31,7 @@ from cinder_cow.transfer.limiter import CopyLimiter
 
 MIB = 2**20
 ROOT = pathlib.Path(__file__).parents[2]
+HANGING_SECONDS = 150
 
 
 @dataclass
@@ -192,6 +194,8 @@ KILLS = {
 
 
 def main(job):
+    # Its test waits for so long: the stacks say where it hangs.
+    faulthandler.dump_traceback_later(HANGING_SECONDS)
     host = Host(
         RbdSettings('ceph', job.conf, 'cinder', 'volumes', 4 * MIB),
         job.path,

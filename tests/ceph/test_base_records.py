@@ -221,3 +221,14 @@ def test_use_of_what_is_gone_is_no_error(either_lab, store, name, caplog):
     store.used(base, 'image-1')
 
     assert caplog.text == ''
+
+
+def test_recorded_bases_are_those_that_are_stored(either_lab, store, name):
+    base = built(store, name)
+    store.used(base, 'image-2')
+
+    assert store.recorded_bases() == store.stored_bases()
+    assert [each.name for each in store.recorded_bases()] == [name]
+
+    store.retire(name)
+    assert store.recorded_bases() == []

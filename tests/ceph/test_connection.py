@@ -122,7 +122,7 @@ def test_old_key_goes_on_until_the_new_one_is_here(lab, rotation, caplog):
 
     rotation.backend.clone(image, 'volume-2')
 
-    assert 'The connection is used on' in caplog.text
+    assert 'a new connection failed; the old' in caplog.text
     keyring.write_text(text)
     rotation.backend.clone(image, 'volume-3')
     assert len(lab.stored()) == 3

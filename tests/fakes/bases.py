@@ -279,6 +279,9 @@ class MemoryBases(base_store.BaseStore):
                 if each.info
             ]
 
+    def recorded_bases(self):
+        return self.stored_bases()
+
     def abandoned(self):
         self.maybe_fail('abandoned')
         with self.guard:

@@ -10,6 +10,7 @@ Read them with `rados --pool POOL listomapvals cow_bases`.
 """
 
 from collections.abc import Iterable, Mapping
+import contextlib
 import dataclasses
 from dataclasses import dataclass
 import json
@@ -51,6 +52,19 @@ def read(ioctx: rados.Ioctx, name: str) -> BaseRecord | None:
     """
     found = dict(omap.items(ioctx, OBJECT, name + '/'))
     return _parse(name, found) if name + _INFO in found else None
+
+
+def read_all(ioctx: rados.Ioctx) -> dict[str, BaseRecord]:
+    """The records of all bases; a damaged one is left out."""
+    by_base: dict[str, dict[str, bytes]] = {}
+    for key, value in omap.items(ioctx, OBJECT):
+        by_base.setdefault(key.partition('/')[0], {})[key] = value
+    found = {}
+    for name, items in by_base.items():
+        if name + _INFO in items:
+            with contextlib.suppress(ValueError, TypeError, KeyError):
+                found[name] = _parse(name, items)
+    return found
 
 
 def write(ioctx: rados.Ioctx, name: str, record: BaseRecord) -> None:

@@ -277,6 +277,13 @@ class RbdBases(BaseStore):
 
     @native.in_thread
     @retry_on_lost_connection
+    def recorded_bases(self) -> list[StoredBase]:
+        action = f'read the records of the bases in {self._images.pool}'
+        with self._images.opened(action) as pool:
+            return base_listing.recorded_bases(pool)
+
+    @native.in_thread
+    @retry_on_lost_connection
     def abandoned(self) -> list[str]:
         action = f'look for unfinished bases in {self._images.pool}'
         with self._images.opened(action) as pool:
