@@ -31,6 +31,8 @@ _TAIL_BYTES = 3 * SECTOR_BYTES
 _FOOTER_MARKER = struct.pack('<QII', 1, 0, 3)
 #: QEMU looks for the parent's name in so much from sector 1 on.
 _PARENT_BYTES = 20 * SECTOR_BYTES
+#: Digits of a content id.
+_CID_BYTES = 8
 #: VMware, VirtualBox and QEMU write 20 sectors.
 _MOST_DESCRIPTOR_SECTORS = 128
 #: The specification has this number alone, and all tools write it.
@@ -123,8 +125,10 @@ def _descriptor(content: Readable, header: Header) -> str:
     read = content.read_at(SECTOR_BYTES, max(length, _PARENT_BYTES))
     if b'parentfilenamehint' in read.lower():
         raise UnsafeImage('it has a parent, which is another file')
+    # It ends at the first NUL, for QEMU and oslo.utils too. QEMU writes a
+    # shorter content id over a longer one, and leaves the old end behind.
     text, _, rest = read[:length].partition(b'\0')
-    if rest.strip(b'\0'):
+    if len(rest.strip(b'\0')) > _CID_BYTES:
         raise UnsafeImage('there is something behind its descriptor')
     try:
         return text.decode()

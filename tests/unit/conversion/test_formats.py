@@ -122,6 +122,15 @@ def test_a_vmdk_may_have_any_plain_name(raw, name, subformat):
     assert found == 20 * MIB
 
 
+def test_a_vmdk_may_have_an_old_end_behind_its_descriptor(raw):
+    """QEMU, block/vmdk.c, vmdk_write_cid: ids have no leading zeros."""
+    content = bytearray(made(raw, 'vmdk').read_bytes())
+    end = content.index(b'\0', 512)
+    content[end + 1 : end + 7] = b'"1"\nx\n'
+
+    check('vmdk', content)
+
+
 @pytest.mark.parametrize('size', ['2100G', '60T'])
 def test_a_large_vhdx_in_small_blocks_is_safe(tmp_path, size):
     path = tmp_path / 'image'
