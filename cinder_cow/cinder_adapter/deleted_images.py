@@ -21,6 +21,7 @@ import time
 from oslo_log import log as logging
 
 from cinder_cow.cinder_adapter import service_user
+from cinder_cow.sources.glance_images import GlanceNotTrusted
 
 LOG = logging.getLogger(__name__)
 
@@ -53,7 +54,7 @@ class DeletedImages:
         """
         if not service_user.is_configured():
             return set()
-        glance = service_user.Images()
+        glance = service_user.images()
         answers = {each: glance.exists(each) for each in image_ids}
         missing = {each for each, exists in answers.items() if not exists}
         if missing and len(missing) == len(answers):
@@ -74,7 +75,7 @@ class DeletedImages:
     def _look_again(self, confirmed, now):
         """Over new connections, which a load balancer may send elsewhere."""
         for _ in range(MORE_LOOKS if confirmed else 0):
-            glance = service_user.Images()
+            glance = service_user.images()
             answers = {each: glance.exists(each) for each in confirmed}
             self._require_consistent(answers, now)
 
@@ -90,7 +91,7 @@ class DeletedImages:
             self._distrusted_until = now + DISTRUST_SECONDS
             self._missing_since = {}
         if now < self._distrusted_until:
-            raise service_user.GlanceNotTrusted(
+            raise GlanceNotTrusted(
                 f'an image was missing and came back'
                 f' ({", ".join(back) or "within the last hour"}): the Glance'
                 f' servers contradict each other. See glance_api_servers and'

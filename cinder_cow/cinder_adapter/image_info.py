@@ -1,15 +1,13 @@
 # SPDX-License-Identifier: Apache-2.0
 """Cinder's terms into ours."""
 
-import hashlib
-import json
 from typing import Any
 
 from cinder.image import glance  # noqa: F401  registers what CONF is asked for
 from oslo_config import cfg
 
 from cinder_cow.model import ImageInfo, Target
-from cinder_cow.planning import verdict
+from cinder_cow.planning import image_record, verdict
 
 CONF = cfg.CONF
 GIB = 2**30
@@ -19,19 +17,11 @@ def image_info(
     image_meta: dict[str, Any], image_location: Any = None
 ) -> ImageInfo:
     """The image, as Cinder hands it to ``clone_image``."""
-    return ImageInfo(
-        image_id=image_meta['id'],
-        status=image_meta.get('status') or 'unknown',
-        disk_format=image_meta.get('disk_format') or 'unknown',
-        container_format=image_meta.get('container_format'),
-        size_bytes=int(image_meta.get('size') or 0),
-        locations=locations(image_location),
-        signed=signed(image_meta),
-        signature=_signature(image_meta) if verify_signatures() else None,
-        hash_algo=image_meta.get('os_hash_algo'),
-        hash_value=image_meta.get('os_hash_value'),
-        checksum=image_meta.get('checksum'),
-        owner=image_meta.get('owner'),
+    return image_record.image_info(
+        image_meta,
+        image_meta.get('properties') or {},
+        locations(image_location),
+        verify_signatures(),
     )
 
 
@@ -66,25 +56,8 @@ def is_plain(volume: Any, image: ImageInfo) -> bool:
 
 def signed(image_meta: dict[str, Any]) -> bool:
     """Whether the image carries any property of a signature."""
-    return bool(_signature_properties(image_meta))
-
-
-def _signature(image_meta: dict[str, Any]) -> str | None:
-    """A digest of what is to be verified, so that it is not mistaken."""
-    found = _signature_properties(image_meta)
-    if not found:
-        return None
-    text = json.dumps(found, sort_keys=True, default=str)
-    return hashlib.sha256(text.encode()).hexdigest()[:32]
-
-
-def _signature_properties(image_meta: dict[str, Any]) -> dict[str, Any]:
     properties = image_meta.get('properties') or {}
-    return {
-        name: value
-        for name, value in properties.items()
-        if name.startswith('img_signature')
-    }
+    return bool(image_record.signature_properties(properties))
 
 
 def verify_signatures() -> bool:

@@ -12,6 +12,8 @@ import pytest
 from tests.e2e.conftest import Log, Made, Memory, watched
 
 MIB = 2**20
+#: Of the large image: more than a copy keeps in flight.
+SMALLER = 160 * MIB
 CONTENT = os.urandom(MIB) + bytes(6 * MIB) + os.urandom(MIB + 17)
 HASHLESS = (
     'UPDATE images SET os_hash_value = NULL, os_hash_algo = NULL,'
@@ -65,6 +67,8 @@ def copied(mode, stack, cloud, large):
     made = Made(cloud)
     log = Log(stack.log_file('cinder-volume'))
     try:
+        # All that any copy takes, whatever its size, is taken by this one.
+        made.volume('cow', made.image(large[:SMALLER], store='disk'))
         image = made.image(large, store='disk')
         memory = Memory(stack.cinder_volume_pids()['cow'])
         with watched(stack.conversion_dir) as files:
@@ -98,7 +102,7 @@ def test_no_temporary_file_is_ever_made(copied):
 
 def test_memory_does_not_grow_with_the_image(copied, mode):
     print(f'{mode}: peak memory grew by {copied.memory.grown >> 20} MiB')
-    assert copied.memory.grown < 128 * MIB
+    assert copied.memory.grown < 64 * MIB
 
 
 def test_volume_knows_its_image(copied, cloud):

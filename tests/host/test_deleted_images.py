@@ -10,8 +10,8 @@ from keystoneauth1 import loading
 from oslo_config import cfg
 import pytest
 
-from cinder_cow.cinder_adapter import service_user
 from cinder_cow.cinder_adapter.deleted_images import DeletedImages
+from cinder_cow.sources.glance_images import GlanceNotTrusted
 
 CONF = cfg.CONF
 GONE = {'message': 'No image found', 'code': '404 Not Found', 'title': 'N'}
@@ -159,7 +159,7 @@ def test_glance_servers_that_contradict_each_other_delete_nothing(
     server.images['late'] = 'active'
 
     for _ in range(2):
-        with pytest.raises(service_user.GlanceNotTrusted, match='contradict'):
+        with pytest.raises(GlanceNotTrusted, match='contradict'):
             deleted(['late', 'here', 'gone'])
         clock.now += 60
 
@@ -188,7 +188,7 @@ def test_image_is_asked_for_again_before_it_is_believed_deleted(
     assert deleted(['here', 'there']) == set()
     clock.now += 60
 
-    with pytest.raises(service_user.GlanceNotTrusted, match='there'):
+    with pytest.raises(GlanceNotTrusted, match='there'):
         deleted(['here', 'there'])
 
 
@@ -210,7 +210,7 @@ def test_404_of_a_proxy_deletes_nothing(server, deleted, clock, answer):
     server.answers['/v2/images/gone'] = answer
 
     for _ in range(3):
-        with pytest.raises(service_user.GlanceNotTrusted, match='gone'):
+        with pytest.raises(GlanceNotTrusted, match='gone'):
             deleted(['gone', 'here'])
         clock.now += 60
 
@@ -219,7 +219,7 @@ def test_glance_that_shows_no_image_at_all_deletes_nothing(
     server, deleted, clock
 ):
     for _ in range(3):
-        with pytest.raises(service_user.GlanceNotTrusted, match='no image'):
+        with pytest.raises(GlanceNotTrusted, match='no image'):
             deleted(['gone'])
         clock.now += 60
 
@@ -238,7 +238,7 @@ def test_user_that_lost_its_role_deletes_nothing(server, deleted, clock):
     server.roles = ['service']
 
     for _ in range(3):
-        with pytest.raises(service_user.GlanceNotTrusted, match='admin'):
+        with pytest.raises(GlanceNotTrusted, match='admin'):
             deleted(['private', 'here'])
         clock.now += 60
 
