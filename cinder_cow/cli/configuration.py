@@ -26,25 +26,26 @@ class Section:
 
     def __init__(self, conf: cfg.ConfigOpts, name: str) -> None:
         self.name = name
-        self._conf = conf
+        #: The whole cinder.conf, for what no backend has: [glance].
+        self.conf = conf
         conf.register_opts(wiring.CINDER_DEFAULT_OPTIONS)
         self._register((*wiring.CINDER_BACKEND_OPTIONS, *opts.OPTS))
         self._register(wiring.plugin_options(self))
 
     def _register(self, options: Iterable[cfg.Opt]) -> None:
         for opt in options:
-            self._conf.register_opt(opt, group=SHARED)
+            self.conf.register_opt(opt, group=SHARED)
             if self.name != SHARED:
-                self._conf.register_opt(opt, group=self.name)
-                self._conf.set_default(opt.dest, None, group=self.name)
+                self.conf.register_opt(opt, group=self.name)
+                self.conf.set_default(opt.dest, None, group=self.name)
 
     def __getattr__(self, option: str) -> Any:
         try:
             if option in DEFAULT:
-                return self._conf[option]
-            value = self._conf[self.name][option]
+                return self.conf[option]
+            value = self.conf[self.name][option]
             if value is None:
-                value = self._conf[SHARED][option]
+                value = self.conf[SHARED][option]
         except cfg.NoSuchOptError as exc:
             raise AttributeError(option) from exc
         except cfg.Error as exc:

@@ -1,10 +1,6 @@
 # SPDX-License-Identifier: Apache-2.0
 """Only Glance's own word counts, twice. A real HTTP server answers."""
 
-import http.server
-import json
-import threading
-
 from cinder.image import glance
 from keystoneauth1 import loading
 from oslo_config import cfg
@@ -12,99 +8,17 @@ import pytest
 
 from cinder_cow.cinder_adapter.deleted_images import DeletedImages
 from cinder_cow.sources.glance_images import GlanceNotTrusted
+from tests.fakes.image_api import GONE, ImageApi
 
 CONF = cfg.CONF
-GONE = {'message': 'No image found', 'code': '404 Not Found', 'title': 'N'}
-
-
-class Server:
-    """Keystone and Glance in one: ``answers`` maps a path to status, body."""
-
-    def __init__(self):
-        self.roles = ['admin', 'service']
-        self.images = {}
-        self.answers = {}
-        outer = self
-
-        class Handler(http.server.BaseHTTPRequestHandler):
-            def do_GET(self):
-                self._answer(*outer.get(self.path))
-
-            def do_POST(self):
-                self.rfile.read(int(self.headers['Content-Length']))
-                self._answer(201, outer.token(), {'X-Subject-Token': 't'})
-
-            def _answer(self, status, body, headers=()):
-                text = body if isinstance(body, str) else json.dumps(body)
-                self.send_response(status)
-                for name, value in dict(headers).items():
-                    self.send_header(name, value)
-                self.send_header('Content-Length', str(len(text)))
-                self.end_headers()
-                self.wfile.write(text.encode())
-
-            def log_message(self, *args):
-                pass
-
-        self._server = http.server.HTTPServer(('127.0.0.1', 0), Handler)
-        self._server.timeout = 0.05
-        self.url = f'http://127.0.0.1:{self._server.server_port}'
-        self._closing = False
-        self._serving = threading.Thread(target=self._serve)
-        self._serving.start()
-
-    def _serve(self):
-        # Not serve_forever: Cinder's import may have made this thread green,
-        # and then its end is never seen.
-        while not self._closing:
-            self._server.handle_request()
-
-    def close(self):
-        self._closing = True
-        self._serving.join()
-        self._server.server_close()
-
-    def token(self):
-        return {
-            'token': {
-                'methods': ['password'],
-                'expires_at': '2999-01-01T00:00:00.000000Z',
-                'roles': [{'id': each, 'name': each} for each in self.roles],
-                'user': {'id': 'u', 'name': 'u', 'domain': {'id': 'd'}},
-                'catalog': [],
-            }
-        }
-
-    def get(self, path):
-        if path in self.answers:
-            return self.answers[path]
-        if path == '/v3':
-            links = [{'rel': 'self', 'href': f'{self.url}/v3'}]
-            version = {'id': 'v3.14', 'status': 'stable', 'links': links}
-            return 200, {'version': version}
-        if path == '/v2/images?limit=1':
-            first = sorted(self.images)[:1]
-            return 200, {'images': [{'id': each} for each in first]}
-        image_id = path.removeprefix('/v2/images/')
-        if image_id in self.images:
-            return 200, {'id': image_id, 'status': self.images[image_id]}
-        return 404, GONE
 
 
 @pytest.fixture
 def server(cinder):
-    server = Server()
+    server = ImageApi()
     password = loading.get_auth_plugin_conf_options('password')
     CONF.register_opts(password, group=glance.GLANCE_GROUP)
-    wanted = {
-        'auth_type': 'password',
-        'auth_url': f'{server.url}/v3',
-        'username': 'glance',
-        'password': 'secret-of-glance',
-        'user_domain_name': 'Default',
-        'project_domain_name': 'Default',
-        'project_name': 'service',
-    }
+    wanted = server.login()
     for name, value in wanted.items():
         CONF.set_override(name, value, group=glance.GLANCE_GROUP)
     CONF.set_override('glance_api_servers', [server.url])

@@ -22,7 +22,7 @@ DOORS = {
     'cinder': ('driver.py', 'cinder_adapter/'),
     'rbd': ('backends/rbd/', 'sources/rbd.py'),
     'rados': ('backends/rbd/',),
-    'glanceclient': ('sources/glance.py',),
+    'glanceclient': ('sources/glance.py', 'cli/'),
     'eventlet': ('native.py',),
     'cursive': ('transfer/signatures.py',),
 }
