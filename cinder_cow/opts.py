@@ -73,14 +73,15 @@ OPTS = [
     ),
     cfg.IntOpt(
         'cow_max_waiting_copies',
-        default=32,
+        default=48,
         min=0,
         help='Copies that wait in one cinder-volume process for cow_max_copies'
         ' at most. One more fails at once, so that the scheduler tries another'
         ' host, or takes the place of one of the project that has most places.'
         ' Each holds one of the threads that serve requests, of which'
         ' oslo.messaging has 64 (executor_thread_pool_size): the default'
-        ' leaves half of them free.',
+        ' leaves a quarter of them free. Where more volumes of one new image'
+        ' are asked for at once, raise both.',
     ),
     cfg.IntOpt(
         'cow_copy_seconds',

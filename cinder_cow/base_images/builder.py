@@ -30,6 +30,7 @@ from cinder_cow.model import Base, BaseInfo, ImageInfo, Verification
 from cinder_cow.planning import verdict as rules
 from cinder_cow.transfer.copier import CopyRequest, CopyResult, ImageCopier
 from cinder_cow.transfer.destination import Destination, NewDestination
+from cinder_cow.transfer.limiter import Place
 
 LOG = logging.getLogger(__name__)
 
@@ -89,7 +90,7 @@ class BaseBuilder:
 
     def waiting(
         self, request: CopyRequest
-    ) -> contextlib.AbstractContextManager[None]:
+    ) -> contextlib.AbstractContextManager[Place]:
         """A place among those that wait for a copy, of which there are few.
 
         :raises TooManyCopies: when there is none.

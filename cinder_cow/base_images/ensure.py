@@ -170,9 +170,11 @@ class BaseImages:
         if base is not None:
             return base
         # So many may wait, and not all of the service's workers.
-        with self._base_builder.waiting(request):
+        with self._base_builder.waiting(request) as place:
+            ensuring.request = dataclasses.replace(request, place=place)
             while True:
                 self._pause(ensuring)
+                place.check()
                 base = self._look(ensuring)
                 if base is not None:
                     return base

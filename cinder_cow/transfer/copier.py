@@ -25,7 +25,7 @@ from cinder_cow.sources.base import (
 )
 from cinder_cow.transfer import pace
 from cinder_cow.transfer.destination import Destination
-from cinder_cow.transfer.limiter import CopyLimiter
+from cinder_cow.transfer.limiter import CopyLimiter, Place
 from cinder_cow.transfer.verification import ContentChecks, Verifier
 
 LOG = logging.getLogger(__name__)
@@ -58,6 +58,8 @@ class CopyRequest:
     report: copying.Report | None = None
     #: Whether the copy must be verified by a hash, whatever that costs.
     require_hash: bool = False
+    #: Where it waited for what another copied, before it copies itself.
+    place: Place | None = None
     #: Called when the copy has its slot.
     on_start: Callable[[], None] | None = None
     #: Ends the copy from outside, within a second or two where source and
@@ -103,7 +105,9 @@ class ImageCopier:
             limiter.waiting,
         )
         with contextlib.ExitStack() as stack:
-            slot = limiter.slot(request.project, request.cancellation)
+            slot = limiter.slot(
+                request.project, request.cancellation, request.place
+            )
             try:
                 stack.enter_context(slot)
             except copying.Cancelled as exc:
@@ -115,7 +119,7 @@ class ImageCopier:
 
     def waiting(
         self, request: CopyRequest
-    ) -> contextlib.AbstractContextManager[None]:
+    ) -> contextlib.AbstractContextManager[Place]:
         """A place among those that wait, for what another copies.
 
         :raises TooManyCopies: when too many wait already.

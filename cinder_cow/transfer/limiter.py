@@ -22,8 +22,27 @@ class _Waiter:
     project: str
     #: Set when the wait is over.
     called: threading.Event = field(default_factory=threading.Event)
+    #: Whether it has a :class:`Place` too, and is counted there.
+    has_place: bool = False
     #: Whether its place went to another project.
     displaced: bool = False
+
+
+@dataclass(eq=False, slots=True)
+class Place:
+    """The place of one that waits for what another copies."""
+
+    project: str
+    max_waiting: int
+    displaced: bool = False
+
+    def check(self) -> None:
+        """Called by who waits, every now and then.
+
+        :raises TooManyCopies: when its place went to another project.
+        """
+        if self.displaced:
+            raise errors.TooManyCopies(self.max_waiting)
 
 
 class CopyLimiter:
@@ -41,8 +60,8 @@ class CopyLimiter:
         self._running: collections.Counter[str] = collections.Counter()
         #: By project, in rotation: those that wait, the first in front.
         self._waiting: dict[str, collections.deque[_Waiter]] = {}
-        #: How many wait for what another copies.
-        self._places = 0
+        #: By project: those that wait for what another copies.
+        self._places: dict[str, list[Place]] = {}
         self._lock = threading.Lock()
 
     @property
@@ -53,27 +72,30 @@ class CopyLimiter:
     @property
     def waiting(self) -> int:
         """How many wait, for a slot or for what another copies."""
-        return sum(map(len, self._waiting.values())) + self._places
+        return sum(map(self._waiting_of, {*self._waiting, *self._places}))
 
     @contextlib.contextmanager
-    def place(self, project: str = '') -> Iterator[None]:
+    def place(self, project: str = '') -> Iterator[Place]:
         """Count among those that wait, and be one less at the end.
 
         :raises TooManyCopies: when too many wait already.
         """
+        place = Place(project, self._max_waiting)
         with self._lock:
-            if self.waiting >= self._max_waiting:
-                self._displace(project)
-            self._places += 1
+            self._require_room(project)
+            self._places.setdefault(project, []).append(place)
         try:
-            yield
+            yield place
         finally:
             with self._lock:
-                self._places -= 1
+                self._give_up(place)
 
     @contextlib.contextmanager
     def slot(
-        self, project: str = '', cancellation: Cancellation | None = None
+        self,
+        project: str = '',
+        cancellation: Cancellation | None = None,
+        place: Place | None = None,
     ) -> Iterator[None]:
         """Wait for a slot, and give it back at the end.
 
@@ -81,23 +103,31 @@ class CopyLimiter:
         have as many take turns. Within a project it goes to the first that
         came.
 
+        :param place: that this waits at already, and is counted by.
         :raises TooManyCopies: when too many wait already; also while this
             waits, when its project has most of the places and another comes.
         :raises BaseException: what it was cancelled with while it waited.
         """
-        self._take(project, cancellation)
+        self._take(_Waiter(project, has_place=place is not None), cancellation)
         try:
             yield
         finally:
             with self._lock:
                 self._release(project)
 
-    def _take(self, project: str, cancellation: Cancellation | None) -> None:
+    def _take(
+        self, waiter: _Waiter, cancellation: Cancellation | None
+    ) -> None:
         with self._lock:
             if self.running < self._limit:
-                self._running[project] += 1
+                self._running[waiter.project] += 1
                 return
-            waiter = self._queue(project)
+            if not waiter.has_place:
+                self._require_room(waiter.project)
+            queue = self._waiting.setdefault(
+                waiter.project, collections.deque()
+            )
+            queue.append(waiter)
         try:
             while not waiter.called.wait(LOOK_SECONDS):
                 if cancellation is not None:
@@ -109,27 +139,46 @@ class CopyLimiter:
         if waiter.displaced:
             raise errors.TooManyCopies(self._max_waiting)
 
-    def _queue(self, project: str) -> _Waiter:
-        """A place among those that wait."""
-        if self.waiting >= self._max_waiting:
-            self._displace(project)
-        waiter = _Waiter(project)
-        self._waiting.setdefault(project, collections.deque()).append(waiter)
-        return waiter
+    def _waiting_of(self, project: str) -> int:
+        return len(self._places.get(project, ())) + len(self._counted(project))
 
-    def _displace(self, project: str) -> None:
-        """Make room: the project that takes most places loses its last.
+    def _counted(self, project: str) -> list[_Waiter]:
+        """Those that wait for a slot, but for those that have a place."""
+        queue = self._waiting.get(project, ())
+        return [each for each in queue if not each.has_place]
+
+    def _require_room(self, project: str) -> None:
+        """See that one more may wait.
+
+        Where too many wait, the project that has most of them loses its last.
 
         :raises TooManyCopies: when ``project`` is no better itself.
         """
-        ours = len(self._waiting.get(project, ()))
-        longest = max(self._waiting.values(), key=len, default=None)
-        if longest is None or len(longest) <= ours + 1:
+        if self.waiting < self._max_waiting:
+            return
+        longest = max(
+            {*self._waiting, *self._places},
+            key=self._waiting_of,
+            default=project,
+        )
+        if self._waiting_of(longest) <= self._waiting_of(project) + 1:
             raise errors.TooManyCopies(self._max_waiting)
-        last = longest[-1]
-        last.displaced = True
-        self._remove(last)
-        last.called.set()
+        counted = self._counted(longest)
+        if counted:
+            counted[-1].displaced = True
+            self._remove(counted[-1])
+            counted[-1].called.set()
+        else:
+            place = self._places[longest][-1]
+            place.displaced = True
+            self._give_up(place)
+
+    def _give_up(self, place: Place) -> None:
+        places = self._places.get(place.project, [])
+        if place in places:
+            places.remove(place)
+            if not places:
+                del self._places[place.project]
 
     def _leave(self, waiter: _Waiter) -> None:
         """Give up a place, or the slot that came in the same moment."""

@@ -54,6 +54,27 @@ def test_retired_it_can_be_built_anew(either_lab, store, name):
     assert len(stored) == 4
 
 
+def test_rename_that_was_killed_before_its_end_is_finished(
+    either_lab, store, name
+):
+    base = built(store, name)
+    store.clone(base, 'volume-0')
+    id_object = f'rbd_id.{name}'
+    with either_lab.rados.open_ioctx('volumes') as ioctx:
+        image_id = ioctx.read(id_object)
+    store.retire(name)
+    with either_lab.rados.open_ioctx('volumes') as ioctx:
+        ioctx.write_full(id_object, image_id)
+    assert store.find(name) is not None
+
+    store.retire(name)
+
+    assert store.find(name) is None
+    store.clone(built(store, name), 'volume-1')
+    stored = either_lab.stored()
+    assert stored['volume-0'] == stored['volume-1'] == CONTENT
+
+
 def test_purge_ends_what_another_began(either_lab, store, name):
     built(store, name, b'')
     store.retire(name)

@@ -14,14 +14,17 @@ from typing import Any
 
 from oslo_concurrency import processutils
 from oslo_log import log as logging
+import rados
 import rbd
 
 from cinder_cow import errors, native
-from cinder_cow.backends.rbd import error_mapping
-from cinder_cow.backends.rbd.pool import ImagePool
+from cinder_cow.backends.rbd import error_mapping, omap
+from cinder_cow.backends.rbd.pool import ImagePool, retry_on_lost_connection
 
 LOG = logging.getLogger(__name__)
 
+#: Where librbd keeps the names and ids of a pool's images.
+DIRECTORY = 'rbd_directory'
 #: A rename takes 0.1 s, and some seconds on a busy host.
 LIMIT_SECONDS = 30
 #: Of this process, for the command.
@@ -63,6 +66,41 @@ def rename(images: ImagePool, name: str, new_name: str) -> None:
     finally:
         for process in started:
             _end(process)
+
+
+@native.in_thread
+@retry_on_lost_connection
+def finish(images: ImagePool, name: str) -> bool:
+    """End a rename of this image that was killed before its last step.
+
+    librbd writes `rbd_id.NEW` first, then the new name into `rbd_directory`,
+    and removes `rbd_id.NAME` last (librbd/operation/RenameRequest.cc). Until
+    then the image is opened by either name, and none can be made under the
+    old one.
+
+    :returns: whether there was such a rename.
+    """
+    with images.opened(f'finish the rename of {images.path(name)}') as pool:
+        ioctx, old = pool.ioctx, f'rbd_id.{name}'
+        if omap.get(ioctx, DIRECTORY, f'name_{name}') is not None:
+            return False
+        try:
+            image_id = _decoded(ioctx.read(old))
+        except rados.ObjectNotFound:
+            return False
+        named = omap.get(ioctx, DIRECTORY, f'id_{image_id}')
+        # None: it is being made, or was made by halves.
+        if named is None or _decoded(named) == name:
+            return False
+        ioctx.remove_object(old)
+        LOG.info('finished the rename of %s', images.path(name))
+        return True
+
+
+def _decoded(value: bytes) -> str:
+    """A string as Ceph encodes it: behind its length, 4 bytes."""
+    length = int.from_bytes(value[:4], 'little')
+    return value[4 : 4 + length].decode()
 
 
 def _arguments(images: ImagePool, name: str, new_name: str) -> list[str]:

@@ -37,6 +37,7 @@ def retire(images: ImagePool, name: str) -> None:
     :raises StorageError: when it still bears its name after some tries.
     """
     for last in (False, False, True):
+        rename.finish(images, name)
         if not _is_finished(images, name):
             return  # or another is built under that name
         try:

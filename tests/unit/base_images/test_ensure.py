@@ -138,6 +138,37 @@ def test_those_who_wait_for_a_base_are_bounded(store, qcow2):
     )
 
 
+def test_a_project_that_waits_gives_a_place_to_another(
+    store, qcow2, monkeypatch
+):
+    monkeypatch.setattr(ensure, 'PROCESS_PAUSE_SECONDS', 0.01)
+    let_go = threading.Event()
+    base_builder = BaseBuilder(store, lambda: let_go.wait(60), max_waiting=2)
+    ours = ensure.BaseImages(ensure.BaseSettings(), store, base_builder)
+    ended = []
+
+    def ask():
+        try:
+            ended.append(ours.ensure(qcow2, REQUEST, ROOM))
+        except errors.TooManyCopies as exc:
+            ended.append(exc)
+
+    threads = [threading.Thread(target=ask) for _ in range(3)]
+    for each in threads:
+        each.start()
+    deadline = time.monotonic() + 60
+    while base_builder.limiter.waiting < 2 and time.monotonic() < deadline:
+        time.sleep(0.01)
+    with base_builder.limiter.place('another project'):
+        while not ended and time.monotonic() < deadline:
+            time.sleep(0.01)
+        assert [type(each) for each in ended] == [errors.TooManyCopies]
+    let_go.set()
+    for each in threads:
+        each.join(60)
+    assert len(ended) == 3
+
+
 def test_who_waits_in_a_process_sees_what_another_host_has_built(store, qcow2):
     let_go, building = threading.Event(), threading.Event()
 

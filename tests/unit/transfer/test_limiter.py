@@ -169,6 +169,55 @@ def test_one_project_cannot_hold_all_places():
     assert copies.end() == 'a0 b0 a1 b1 a2'
 
 
+def test_one_project_cannot_hold_all_places_of_those_that_wait_for_a_base():
+    limiter = CopyLimiter(1, max_waiting=3)
+    with contextlib.ExitStack() as stack:
+        first, second, last = (
+            stack.enter_context(limiter.place('a')) for _ in range(3)
+        )
+        other = stack.enter_context(limiter.place('b'))
+
+        first.check()
+        second.check()
+        other.check()
+        with pytest.raises(errors.TooManyCopies):
+            last.check()
+        with pytest.raises(errors.TooManyCopies):
+            limiter.place('b').__enter__()
+        assert limiter.waiting == 3
+    assert limiter.waiting == 0
+
+
+def test_who_waits_for_a_slot_gives_way_to_who_waits_for_a_base():
+    limiter = CopyLimiter(1, max_waiting=2)
+    copies = Copies(limiter)
+    copies.ask('a0', 'a1', 'a2')
+
+    with limiter.place('b') as place:
+        wait_until(lambda: copies.refused == ['a2'])
+        place.check()
+    assert copies.end() == 'a0 a1'
+
+
+def test_who_has_a_place_waits_for_a_slot_without_another():
+    limiter = CopyLimiter(1, max_waiting=1)
+    copies = Copies(limiter)
+    copies.ask('a0')
+    had = []
+
+    def wait_at_the_place():
+        with limiter.place('b') as place, limiter.slot('b', place=place):
+            had.append(limiter.waiting)
+
+    waiting = threading.Thread(target=wait_at_the_place, daemon=True)
+    waiting.start()
+    wait_until(lambda: limiter.waiting == 1)
+    assert copies.end() == 'a0'
+    waiting.join(SECONDS)
+    assert had == [1]
+    assert limiter.waiting == 0
+
+
 # Errors, interrupts and cancellation.
 
 
