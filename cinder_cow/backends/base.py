@@ -146,6 +146,14 @@ class ImageBackend(abc.ABC):
     def remove(self, volume_name: str) -> None:
         """Remove the volume. Fine when there is none."""
 
+    @property
+    def connections_lost(self) -> int:
+        """How many connections of this process were given up after an error.
+
+        Optional. Answers at once.
+        """
+        return 0
+
     def bases(self) -> BaseStore | None:
         """Where base images are kept. Optional: None where there are none."""
         return None

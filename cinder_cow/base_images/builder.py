@@ -13,6 +13,7 @@ import contextlib
 import dataclasses
 from dataclasses import dataclass, field
 from importlib import metadata
+import threading
 import time
 
 from oslo_log import log as logging
@@ -87,6 +88,18 @@ class BaseBuilder:
         self._store = store
         self._image_copier = image_copier
         self._converter = converter
+        #: Of each base that is being built: see :meth:`progress`.
+        self._progress: dict[str, float] = {}
+        self._lock = threading.Lock()
+        #: Bases that went to make room for another.
+        self.evicted_for_room = 0
+
+    def progress(self) -> dict[str, float]:
+        """Of each base that is being built, how much of its image is copied.
+
+        From 0 to 1; it is 1 while the image is examined and converted.
+        """
+        return dict(self._progress)
 
     def waiting(
         self, request: CopyRequest
@@ -121,9 +134,14 @@ class BaseBuilder:
         started = time.monotonic()
         watch = LeaseWatch(name, lease, self._settings.stall_seconds)
         build = _Build(
-            name, image, _watched(name, request, watch), volume_bytes, watch
+            name,
+            image,
+            self._watched(name, request, watch),
+            volume_bytes,
+            watch,
         )
         with (
+            self._shown(name),
             _also_ended_by(request.cancellation, watch),
             watch.loss_named(),
             self._undone_on_failure(build),
@@ -154,6 +172,7 @@ class BaseBuilder:
         # be deleted meanwhile.
         if not self._store.clone_to_scratch(build.image, scratch):
             copied = self._fill_scratch(build, scratch)
+        self._progress[build.name] = 1.0
         virtual_bytes = self._examine(build, scratch)
         _require_fit(build, virtual_bytes)
         if copied is None:
@@ -249,8 +268,12 @@ class BaseBuilder:
         need = room.Need(build.name, build.image, most_bytes)
         # Other bases may have to be evicted.
         build.watch.keep(EVICT_SECONDS)
-        room.require(self._store, self._settings.limits, need)
+        room.require(self._store, self._settings.limits, need, self._evicted)
         build.watch.progress()
+
+    def _evicted(self) -> None:
+        with self._lock:
+            self.evicted_for_room += 1
 
     def _new(self, build: _Build, size_bytes: int) -> Destination:
         return NewDestination(
@@ -279,6 +302,38 @@ class BaseBuilder:
             time.sleep(BUSY_PAUSE_SECONDS)
 
     @contextlib.contextmanager
+    def _shown(self, name: str) -> Iterator[None]:
+        self._progress[name] = 0.0
+        try:
+            yield
+        finally:
+            del self._progress[name]
+
+    def _watched(
+        self, name: str, request: CopyRequest, watch: LeaseWatch
+    ) -> CopyRequest:
+        """The same request; its reports keep the lease, whose loss ends it.
+
+        What is to be shared by its hash has to have it.
+        """
+
+        def report(progress: copying.Progress) -> None:
+            watch.copied(progress)
+            if progress.size_bytes:
+                self._progress[name] = (
+                    progress.bytes_done / progress.size_bytes
+                )
+            if request.report is not None:
+                request.report(progress)
+
+        return dataclasses.replace(
+            request,
+            report=report,
+            cancellation=watch.cancellation,
+            require_hash=request.require_hash or base_names.is_shared(name),
+        )
+
+    @contextlib.contextmanager
     def _undone_on_failure(self, build: _Build) -> Iterator[None]:
         try:
             yield
@@ -296,27 +351,6 @@ class BaseBuilder:
                     exc,
                 )
             raise
-
-
-def _watched(
-    name: str, request: CopyRequest, watch: LeaseWatch
-) -> CopyRequest:
-    """The same request; its reports keep the lease, whose loss ends it.
-
-    What is to be shared by its hash has to have it.
-    """
-
-    def report(progress: copying.Progress) -> None:
-        watch.copied(progress)
-        if request.report is not None:
-            request.report(progress)
-
-    return dataclasses.replace(
-        request,
-        report=report,
-        cancellation=watch.cancellation,
-        require_hash=request.require_hash or base_names.is_shared(name),
-    )
 
 
 def _also_ended_by(

@@ -138,6 +138,15 @@ class BaseImages:
         #: The bases that a request of this process tries to build.
         self._tried: dict[str, threading.Event] = {}
 
+    def builds(self) -> dict[str, float]:
+        """Names of what is being built here: see BaseBuilder.progress."""
+        return self._base_builder.progress()
+
+    @property
+    def evicted_for_room(self) -> int:
+        """Bases that went to make room for one that was built here."""
+        return self._base_builder.evicted_for_room
+
     def name(self, image: ImageInfo) -> str:
         """What the image's base is called, whether there is one or not."""
         return base_names.base_name(image, self.settings.strict_locations)

@@ -5,7 +5,7 @@ An image's author chooses how large its disk is. So a base must neither fill
 the pool nor push out all others.
 """
 
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 import dataclasses
 from dataclasses import dataclass
 
@@ -70,12 +70,18 @@ class _Space:
         )
 
 
-def require(store: BaseStore, limits: EvictionLimits, need: Need) -> None:
+def require(
+    store: BaseStore,
+    limits: EvictionLimits,
+    need: Need,
+    on_evicted: Callable[[], None] = lambda: None,
+) -> None:
     """See that the base fits, and evict bases if that is of use.
 
     Only bases that no volume needs are evicted, the least recently used
     first; and none, if all of them were not enough.
 
+    :param on_evicted: called for each that went.
     :raises NoRoomForBase: when it does not fit.
     :raises StorageError: when that cannot be found out.
     """
@@ -91,6 +97,8 @@ def require(store: BaseStore, limits: EvictionLimits, need: Need) -> None:
         if not chosen:
             break
         evicted = [_evicted(store, base.name) for base in chosen]
+        for _ in filter(None, evicted):
+            on_evicted()
         store.purge()
         if all(evicted):
             return

@@ -90,6 +90,16 @@ class ImageCopier:
         self._sources = sources
         self._limiter = limiter
 
+    @property
+    def copies_running(self) -> int:
+        """How many have a slot."""
+        return self._limiter.running
+
+    @property
+    def copies_waiting(self) -> int:
+        """How many wait, for a slot or for what another copies."""
+        return self._limiter.waiting
+
     @contextlib.contextmanager
     def slot(self, request: CopyRequest) -> Iterator[None]:
         """Wait until this copy may begin; only so many go on at once.

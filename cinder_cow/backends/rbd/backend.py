@@ -11,7 +11,7 @@ from cinder_cow import errors, native
 from cinder_cow.backends import base
 from cinder_cow.backends.rbd import selftest, snapshots
 from cinder_cow.backends.rbd.base_store import RbdBases
-from cinder_cow.backends.rbd.connection import Connection, connected
+from cinder_cow.backends.rbd.connection import Connection, connected, lost
 from cinder_cow.backends.rbd.pool import (
     ImagePool,
     clone_policy,
@@ -124,6 +124,10 @@ class RbdBackend(base.ImageBackend):
         action = f'remove {self._volumes.path(volume_name)}'
         with self._volumes.opened(action) as volumes:
             volumes.remove(volume_name)
+
+    @property
+    def connections_lost(self) -> int:
+        return lost(self.settings)
 
     def bases(self) -> RbdBases:
         return self._bases

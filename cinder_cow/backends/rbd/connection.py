@@ -10,6 +10,7 @@ user.
 """
 
 import atexit
+import collections
 from collections.abc import Iterator
 import contextlib
 import errno
@@ -71,19 +72,23 @@ class Connection:
         code = getattr(failure.cause, 'errno', None)
         return code in _DENIED and self.may_have_an_old_key
 
-    def failed(self, failure: errors.StorageError) -> None:
+    def failed(self, failure: errors.StorageError) -> bool:
         """Have the next caller open another, when this one is of no use.
 
         A monitor does not answer a client whose key was changed.
+
+        :returns: whether it was given up by this call.
         """
-        lost = isinstance(failure, errors.ConnectionLost)
+        was_kept = self.kept
+        is_lost = isinstance(failure, errors.ConnectionLost)
         unanswered = isinstance(failure, errors.StorageUnreachable)
         if (
-            lost
+            is_lost
             or self.is_refused(failure)
             or (unanswered and self.may_have_an_old_key)
         ):
             self.kept = False
+        return was_kept and not self.kept
 
     def has_new_keyring(self) -> bool:
         """Whether the keyring was changed since; True once for each change.
@@ -119,6 +124,8 @@ class Connection:
 LOG = logging.getLogger(__name__)
 
 _connections: dict[Key, Connection] = {}
+#: How many were given up after an error.
+_lost: collections.Counter[Key] = collections.Counter()
 _lock = native.lock()
 
 
@@ -137,12 +144,19 @@ def connected(settings: RbdSettings) -> Iterator[Connection]:
     try:
         yield connection
     except errors.StorageError as exc:
-        connection.failed(exc)
+        if connection.failed(exc):
+            with _lock:
+                _lost[_key(settings)] += 1
         if connection.is_refused(exc):
             raise ConnectionRefused(exc.action, exc.cause) from exc
         raise
     finally:
         _give_back(settings, connection)
+
+
+def lost(settings: RbdSettings) -> int:
+    """How many of these connections were given up after an error."""
+    return _lost[_key(settings)]
 
 
 def _key(settings: RbdSettings) -> Key:
