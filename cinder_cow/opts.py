@@ -246,6 +246,25 @@ OPTS = [
         ' and all. Base images that are shared by a hash are always verified'
         ' by it. Clones copy nothing and are not concerned.',
     ),
+    cfg.BoolOpt(
+        'cow_volume_metadata',
+        default=False,
+        help='Write how a volume was made into its metadata, as cow_method'
+        ' and cow_reason, which its owner sees, and may change or delete. A'
+        ' key that the owner has set is left alone. Administrators see the'
+        ' same in provider_id whatever this says. Off by default: metadata'
+        ' belongs to the owner.',
+    ),
+    cfg.StrOpt(
+        'cow_metrics_address',
+        default='',
+        help='Where cinder-volume serves metrics of this backend for'
+        ' Prometheus: ADDRESS:PORT, as 127.0.0.1:9282 or [::1]:9282, or'
+        ' unix:/PATH of a socket. A port alone is one of 127.0.0.1. Each'
+        ' backend is a process and needs an address of its own. Whoever'
+        ' reaches it reads without a password what is counted, which names no'
+        ' project, volume or user. Empty, the default, serves nothing.',
+    ),
 ]
 
 

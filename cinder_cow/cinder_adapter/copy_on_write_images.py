@@ -18,10 +18,12 @@ from cinder_cow.cinder_adapter import (
     copy_request,
     failures,
     image_info,
+    metrics,
     partial_volumes,
     periodic_sweep,
     records,
     selftest,
+    volume_origin,
 )
 from cinder_cow.model import ImageInfo, Method, Verdict
 from cinder_cow.planning.decide import decide
@@ -41,6 +43,7 @@ class CopyOnWriteImages:
         self._cow_lock = threading.Lock()
         self._cow_made_of = None
         self._cow_parts = None
+        self._cow_metrics = metrics.Metrics()
 
     @classmethod
     def get_driver_options(cls):
@@ -80,11 +83,22 @@ class CopyOnWriteImages:
             self.cow_parts()
         except errors.CowError as exc:
             raise exception.VolumeBackendAPIException(data=str(exc)) from exc
-        selftest.start(self.cow_parts, wiring.confinement(self.configuration))
+        if not self._cow_metrics.served:  # Cinder may try a start again
+            self._cow_metrics = metrics.start(
+                self.configuration.cow_metrics_address,
+                self.configuration.config_group,
+                self.cow_parts,
+            )
+        selftest.start(
+            self.cow_parts,
+            wiring.confinement(self.configuration),
+            self._cow_metrics.tested,
+        )
         periodic_sweep.start(
             self.configuration.cow_base_sweep_seconds,
             wiring.eviction_limits(self.configuration),
             lambda: self.cow_parts().backend,
+            self._cow_metrics.swept,
         )
 
     def clone_image(
@@ -98,7 +112,7 @@ class CopyOnWriteImages:
             if verified is not None:
                 records.signature(context, volume, verified)
 
-        with failures.translated(context, volume):
+        with failures.translated(context, volume, self._cow_metrics.failed):
             parts = self.cow_parts()
             request = execute.CreateRequest(
                 image_info.image_info(image_meta, image_location),
@@ -113,10 +127,13 @@ class CopyOnWriteImages:
             )
             records.warn(volume, request.image, decision.verdict)
             result = execute.run(decision.plan, request, parts)
-        records.report(result.lasting(time.monotonic() - started))
+        result = result.lasting(time.monotonic() - started)
+        self._made(context, volume, result)
+        origin = {'provider_id': volume_origin.provider_id(result)}
         if result.method is Method.DELEGATE:
+            volume.update(origin)  # Cinder saves it when the volume is ready
             return None, False
-        return {'provider_location': None, **update}, True
+        return {'provider_location': None, **origin, **update}, True
 
     def copy_image_to_volume(
         self, context, volume, image_service, image_id, disable_sparse=False
@@ -127,14 +144,13 @@ class CopyOnWriteImages:
         image = image_info.image_info(
             image_meta, image_service.get_location(context, image_id)
         )
-        if not disable_sparse or not image_info.is_plain(volume, image):
-            more = {'disable_sparse': True} if disable_sparse else {}
+        if not disable_sparse:
             super().copy_image_to_volume(
-                context, volume, image_service, image_id, **more
+                context, volume, image_service, image_id
             )
             return
         started = time.monotonic()
-        with failures.translated(context, volume):
+        if image_info.is_plain(volume, image):
             request = execute.CreateRequest(
                 image,
                 image_info.target(volume),
@@ -143,8 +159,25 @@ class CopyOnWriteImages:
                 ),
                 lambda _verified: None,
             )
-            result = execute.overwrite(request, self.cow_parts())
-        records.report(result.lasting(time.monotonic() - started))
+            with failures.translated(
+                context, volume, self._cow_metrics.failed, reimage=True
+            ):
+                result = execute.overwrite(request, self.cow_parts())
+        else:
+            super().copy_image_to_volume(
+                context, volume, image_service, image_id, disable_sparse=True
+            )
+            result = records.reimaged_by_cinder(volume, image_id)
+        result = result.lasting(time.monotonic() - started)
+        self._made(context, volume, result)
+        # Cinder saves it with the volume's status.
+        volume.update({'provider_id': volume_origin.provider_id(result)})
+
+    def _made(self, context, volume, result):
+        records.report(result)
+        self._cow_metrics.made(result)
+        if self.configuration.cow_volume_metadata:
+            volume_origin.write_metadata(context, volume, result)
 
     def clear_download(self, context, volume):
         """Called at start-up for each volume that was being filled."""

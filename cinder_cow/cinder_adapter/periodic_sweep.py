@@ -16,10 +16,11 @@ from cinder_cow.cinder_adapter.deleted_images import (
 LOG = logging.getLogger(__name__)
 
 
-def start(interval_seconds, limits, backend):
+def start(interval_seconds, limits, backend, on_swept):
     """Have it done for as long as this process runs; 0: never.
 
     :param backend: asked for each time: Cinder may have failed over.
+    :param on_swept: told the result of each sweep.
     """
     # The next sweep may confirm what this one finds missing.
     deleted_images = DeletedImages(min(interval_seconds, CONFIRM_SECONDS))
@@ -27,14 +28,18 @@ def start(interval_seconds, limits, backend):
         background.every(
             interval_seconds,
             'sweep the base images',
-            functools.partial(_once, limits, backend, deleted_images),
+            functools.partial(
+                _once, limits, backend, deleted_images, on_swept
+            ),
         )
 
 
-def _once(limits, backend, deleted_images):
+def _once(limits, backend, deleted_images, on_swept):
     try:
         store = backend().bases()
         if store is not None:
-            sweep(store, limits, deleted_images)
+            result = sweep(store, limits, deleted_images)
+            if result is not None:  # else another host was doing it
+                on_swept(result)
     except errors.CowError as exc:
         LOG.warning('Could not sweep the base images: %s', exc)

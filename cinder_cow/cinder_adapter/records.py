@@ -10,7 +10,7 @@ from oslo_log import log as logging
 from cinder_cow import log_line
 from cinder_cow.backends.base import CheckResult
 from cinder_cow.copying import Progress
-from cinder_cow.model import ImageInfo, Result, Verdict
+from cinder_cow.model import ImageInfo, Method, Result, Verdict, Verification
 
 CONF = cfg.CONF
 LOG = logging.getLogger(__name__)
@@ -50,6 +50,13 @@ def progress(volume: Any, image_id: str, so_far: Progress) -> None:
 def report(result: Result) -> None:
     """The one INFO line of a volume."""
     LOG.info('%s', log_line.format_result(result))
+
+
+def reimaged_by_cinder(volume: Any, image_id: str) -> Result:
+    """The result where the content was replaced by Cinder's own path."""
+    return Result(
+        volume.id, image_id, Method.DELEGATE, 'reimage', Verification.DELEGATED
+    )
 
 
 def warn(volume: Any, image: ImageInfo, verdict: Verdict) -> None:

@@ -7,38 +7,43 @@ that does not answer delays the start.
 
 import functools
 
-from oslo_log import log as logging
-
 from cinder_cow import errors
+from cinder_cow.backends.base import CheckResult
 from cinder_cow.cinder_adapter import background, glance_selftest, records
 from cinder_cow.conversion import selftest as conversion
-
-LOG = logging.getLogger(__name__)
 
 #: cinder-volume reports itself up, and then this begins.
 DELAY_SECONDS = 1
 
 
-def start(parts, confinement):
+def start(parts, confinement, on_tested):
     """Have it done soon.
 
     :param parts: answers the parts of the backend.
     :param confinement: how qemu-img is shut in.
+    :param on_tested: told in the end how many checks failed.
     """
     background.once(
         'run the self-test',
-        functools.partial(_run, parts, confinement),
+        functools.partial(_run, parts, confinement, on_tested),
         DELAY_SECONDS,
     )
 
 
-def _run(parts, confinement):
-    answer, examples = glance_selftest.glance_check()
-    records.check_result(answer)
-    for answer in conversion.checks(confinement):
+def _run(parts, confinement, on_tested):
+    failures = 0
+    for answer in _answers(parts, confinement):
         records.check_result(answer)
+        failures += answer.ok is False
+    on_tested(failures)
+
+
+def _answers(parts, confinement):
+    """Each when it is known: the storage may never answer."""
+    answer, examples = glance_selftest.glance_check()
+    yield answer
+    yield from conversion.checks(confinement)
     try:
-        for answer in parts().backend.selftest(examples):
-            records.check_result(answer)
+        yield from parts().backend.selftest(examples)
     except errors.CowError as exc:
-        LOG.warning('self-test: the storage could not be asked: %s', exc)
+        yield CheckResult('Can the storage be asked', False, f'no: {exc}')

@@ -2,7 +2,7 @@
 """Cinder's terms into ours, and our errors into its own."""
 
 from cinder import exception
-from cinder.message import api
+from cinder.message import api, message_field
 from cinder.volume import volume_types
 from hypothesis import given, settings
 from hypothesis import strategies as st
@@ -133,22 +133,82 @@ def test_replicated_volume_type_is_known(context, volume):
     assert image_info.target(volume).replicated
 
 
+@pytest.fixture
+def told():
+    """The failures that were told of."""
+    return []
+
+
 def test_image_too_big_ends_the_create_with_a_message_for_the_user(
-    context, volume
+    context, volume, told
 ):
     with (
         pytest.raises(exception.ImageTooBig, match='does not fit') as caught,
-        failures.translated(context, volume),
+        failures.translated(context, volume, told.append),
     ):
         raise errors.ImageTooBig('i-1', 2**31, 2**30)
 
     assert 'i-1' in str(caught.value)
-    (message,) = [
+    (message,) = messages(context, volume)
+    assert message['detail_id'] == '007'  # NOT_ENOUGH_SPACE_FOR_IMAGE
+
+
+def messages(context, volume):
+    return [
         each
         for each in api.API().get_all(context)
         if each['resource_uuid'] == volume.id
     ]
-    assert message['detail_id'] == '007'  # NOT_ENOUGH_SPACE_FOR_IMAGE
+
+
+CREATED, COPIED, REIMAGED = (
+    message_field.Action.CREATE_VOLUME_FROM_BACKEND[0],
+    message_field.Action.COPY_IMAGE_TO_VOLUME[0],
+    message_field.Action.REIMAGE_VOLUME[0],
+)
+UNACCEPTABLE = message_field.Detail.IMAGE_FORMAT_UNACCEPTABLE[0]
+
+
+@pytest.mark.parametrize(
+    ('error', 'action', 'detail'),
+    [
+        # As Cinder's own path, where conversion is disabled.
+        (errors.ConversionDisabled('i-1', 'qcow2'), COPIED, UNACCEPTABLE),
+        (errors.ImageUnacceptable('i-1', 'x'), COPIED, UNACCEPTABLE),
+        (errors.SignatureInvalid('i-1', 'x'), COPIED, '011'),
+        # As where its own driver fails to make a volume: 012.
+        (errors.CopyTimedOut('i-1', 60), CREATED, '012'),
+        (errors.SourceDamaged('i-1', 'glance', 'x'), CREATED, '012'),
+        (errors.SourceUnreachable('i-1', 'glance', 'x'), CREATED, '012'),
+        (errors.StorageFull('grow', OSError('x')), CREATED, '012'),
+        (errors.TooManyCopies(32), CREATED, '012'),
+        (errors.BuildFailed('i-1', 'ImageTooBig', 'x'), COPIED, '007'),
+    ],
+    ids=lambda value: type(value).__name__,
+)
+def test_owner_finds_a_message_after_every_failure(
+    context, volume, told, error, action, detail
+):
+    with (
+        pytest.raises(exception.CinderException),
+        failures.translated(context, volume, told.append),
+    ):
+        raise error
+
+    (message,) = messages(context, volume)
+    assert (message['action_id'], message['detail_id']) == (action, detail)
+    assert told == [error]
+
+
+def test_message_of_a_reimage_says_so(context, volume, told):
+    with (
+        pytest.raises(exception.ImageTooBig),
+        failures.translated(context, volume, told.append, reimage=True),
+    ):
+        raise errors.ImageTooBig('i-1', 2**31, 2**30)
+
+    (message,) = messages(context, volume)
+    assert message['action_id'] == REIMAGED
 
 
 @pytest.mark.parametrize(
@@ -162,11 +222,11 @@ def test_image_too_big_ends_the_create_with_a_message_for_the_user(
     ],
 )
 def test_failure_of_the_storage_names_volume_and_cause(
-    context, volume, error, caplog
+    context, volume, told, error, caplog
 ):
     with (
         pytest.raises(exception.VolumeBackendAPIException) as caught,
-        failures.translated(context, volume),
+        failures.translated(context, volume, told.append),
     ):
         raise error
 
@@ -176,7 +236,7 @@ def test_failure_of_the_storage_names_volume_and_cause(
     assert caught.value.__cause__ is error
 
 
-def test_every_error_of_ours_is_translated(context, volume):
+def test_every_error_of_ours_is_translated(context, volume, told):
     leaves = [errors.CowError]
     for kind in leaves:
         leaves.extend(kind.__subclasses__())
@@ -188,7 +248,7 @@ def test_every_error_of_ours_is_translated(context, volume):
         error.kind = 'SourceDamaged'
         with (
             pytest.raises(exception.CinderException),
-            failures.translated(context, volume),
+            failures.translated(context, volume, told.append),
         ):
             raise error
 
@@ -203,24 +263,25 @@ def test_every_error_of_ours_is_translated(context, volume):
     ids=['too many', 'timed out'],
 )
 def test_copy_that_finds_no_place_may_be_tried_on_another_host(
-    context, volume, error, expected
+    context, volume, told, error, expected
 ):
     with (
         pytest.raises(expected, match='cow_'),
-        failures.translated(context, volume),
+        failures.translated(context, volume, told.append),
     ):
         raise error
 
 
-def test_error_of_cinders_own_passes_unchanged(context, volume):
+def test_error_of_cinders_own_passes_unchanged(context, volume, told):
     error = exception.ReplicationError(reason='x', volume_id='y')
 
     with (
         pytest.raises(exception.ReplicationError) as caught,
-        failures.translated(context, volume),
+        failures.translated(context, volume, told.append),
     ):
         raise error
     assert caught.value is error
+    assert told == [error]
 
 
 @pytest.mark.parametrize(
@@ -235,10 +296,10 @@ def test_error_of_cinders_own_passes_unchanged(context, volume):
     ],
 )
 def test_failed_base_is_told_as_if_it_had_failed_here(
-    context, volume, kind, wanted
+    context, volume, told, kind, wanted
 ):
     with (
         pytest.raises(wanted, match='the cause'),
-        failures.translated(context, volume),
+        failures.translated(context, volume, told.append),
     ):
         raise errors.BuildFailed('image-1', kind, 'the cause')

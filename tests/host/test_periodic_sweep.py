@@ -24,7 +24,11 @@ def no_image_is_deleted(_image_ids):
 
 
 def once(hosted, deleted_images=no_image_is_deleted):
-    periodic_sweep._once(LIMITS, lambda: hosted.memory, deleted_images)
+    results = []
+    periodic_sweep._once(
+        LIMITS, lambda: hosted.memory, deleted_images, results.append
+    )
+    return results
 
 
 def test_it_evicts_what_is_idle(hosted, store):
@@ -74,13 +78,13 @@ def started(monkeypatch):
 
 
 def test_it_is_started_with_the_interval(started, hosted):
-    periodic_sweep.start(600, LIMITS, lambda: hosted.memory)
+    periodic_sweep.start(600, LIMITS, lambda: hosted.memory, [].append)
 
     assert started == [(600, 600)]
 
 
 def test_zero_turns_it_off(started, hosted):
-    periodic_sweep.start(0, LIMITS, lambda: hosted.memory)
+    periodic_sweep.start(0, LIMITS, lambda: hosted.memory, [].append)
 
     assert started == []
 
@@ -101,4 +105,4 @@ def test_failure_of_the_storage_is_no_error_of_the_task(hosted):
     def lost():
         raise errors.StorageUnreachable('connect', OSError('down'))
 
-    periodic_sweep._once(LIMITS, lost, no_image_is_deleted)
+    periodic_sweep._once(LIMITS, lost, no_image_is_deleted, [].append)

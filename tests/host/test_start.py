@@ -51,7 +51,7 @@ def test_self_test_does_not_hold_the_start(hosted, threads, monkeypatch):
 
     monkeypatch.setattr(glance_selftest, 'glance_check', slow)
 
-    selftest.start(hosted.cow_parts, Confinement())
+    selftest.start(hosted.cow_parts, Confinement(), [].append)
 
     assert threads[0].is_alive()
     let_go.set()
@@ -66,7 +66,7 @@ def test_self_test_that_fails_does_not_fail_the_service(
 
     monkeypatch.setattr(glance_selftest, 'glance_check', fail)
 
-    selftest.start(hosted.cow_parts, Confinement())
+    selftest.start(hosted.cow_parts, Confinement(), [].append)
     join(threads)
 
     assert 'Could not run the self-test' in caplog.text
