@@ -141,6 +141,7 @@ class _Present:
         try:
             parts = self._parts()
         except errors.CowError:  # the log says why
+            yield self._evictions(0)
             return
         copier, bases = parts.image_copier, parts.base_images
         yield self._gauge(
@@ -158,17 +159,17 @@ class _Present:
         )
         lost.add_metric((self._backend,), parts.backend.connections_lost)
         yield lost
+        yield self._evictions(bases.evicted_for_room if bases else 0)
         if bases is not None:
-            yield self._evictions({ROOM: bases.evicted_for_room})
             yield from self._builds(bases.builds())
 
-    def _evictions(self, more: Mapping[str, int]) -> Metric:
+    def _evictions(self, for_room: int) -> Metric:
         family = CounterMetricFamily(
             'cinder_cow_evictions',
             'Base images that this process has let go.',
             labels=('backend', 'reason'),
         )
-        for reason, count in {**self._evicted, **more}.items():
+        for reason, count in {**self._evicted, ROOM: for_room}.items():
             family.add_metric((self._backend, reason), count)
         return family
 

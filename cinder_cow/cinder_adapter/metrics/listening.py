@@ -38,7 +38,8 @@ def parse(address: str) -> tuple[str, int]:
     if address.isdecimal():
         address = f'{LOOPBACK}:{address}'
     found = urllib.parse.urlsplit(f'//{address}')
-    if found.netloc != address or not found.hostname or not found.port:
+    whole = found.netloc == address and found.username is None
+    if not (whole and found.hostname and found.port):
         raise ValueError('it is neither ADDRESS:PORT nor unix:/PATH')
     return str(ipaddress.ip_address(found.hostname)), found.port
 
