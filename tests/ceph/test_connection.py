@@ -47,6 +47,7 @@ def test_lost_connection_is_opened_again(lab, known):
     backend = lab.backend()
     if known:
         assert backend.cloneable(image)
+    before = backend.connections_lost
     with connected(backend.settings) as held:
         lost = held.cluster.get_instance_id()
         lab.blocklist(held.cluster)
@@ -56,6 +57,7 @@ def test_lost_connection_is_opened_again(lab, known):
     backend.clone(image, 'volume-1')
 
     assert client_id(backend.settings) != lost
+    assert backend.connections_lost == before + 1
     assert lab.stored() == {'volume-1': CONTENT}
 
 

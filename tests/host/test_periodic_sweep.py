@@ -37,6 +37,17 @@ def test_it_evicts_what_is_idle(hosted, store):
     assert store.things == store.retired == {}
 
 
+def test_result_is_told(hosted, store):
+    (result,) = once(hosted)
+
+    assert [each.name for each in result.evicted] == ['cow-base-1']
+
+
+def test_sweep_of_another_host_is_not_told(hosted, store):
+    with store.lease('sweep'):
+        assert once(hosted) == []
+
+
 def test_backend_without_bases_is_left_alone(hosted):
     once(hosted)
 

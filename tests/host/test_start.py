@@ -72,6 +72,30 @@ def test_self_test_that_fails_does_not_fail_the_service(
     assert 'Could not run the self-test' in caplog.text
 
 
+def test_checks_that_failed_are_counted_with_a_storage_that_is_away(
+    hosted, threads, monkeypatch, caplog
+):
+    def away():
+        raise errors.StorageUnreachable('connect', OSError('down'))
+
+    answers = [
+        glance_selftest.CheckResult('Q', ok, 'a') for ok in (False, None)
+    ]
+    monkeypatch.setattr(
+        glance_selftest, 'glance_check', lambda: (answers[0], [])
+    )
+    monkeypatch.setattr(
+        selftest.conversion, 'checks', lambda _confinement: answers
+    )
+    told = []
+
+    selftest.start(away, Confinement(), told.append)
+    join(threads)
+
+    assert told == [3]
+    assert 'self-test: Can the storage be asked: no: ' in caplog.text
+
+
 def made(hosted, context, status='error', **more):
     volume = objects.Volume(
         context=context,

@@ -96,19 +96,24 @@ def foreign(in_place):
     return dataclasses.replace(in_place, locations=())
 
 
+def builder_for(store, converter, source=None, **settings):
+    image_copier = copier.ImageCopier(
+        copier.CopySettings(retries=1),
+        [source or MemorySource(FILE)],
+        CopyLimiter(1),
+    )
+    return builder.BaseBuilder(
+        builder.BuildSettings(**settings), store, image_copier, converter
+    )
+
+
 def make(
     store, converter, image, source=None, room=ROOM, name=NAME, **settings
 ):
     request = copier.CopyRequest(
         glance=None, verifier=settings.pop('verifier', None)
     )
-    source = source or MemorySource(FILE)
-    image_copier = copier.ImageCopier(
-        copier.CopySettings(retries=1), [source], CopyLimiter(1)
-    )
-    base_builder = builder.BaseBuilder(
-        builder.BuildSettings(**settings), store, image_copier, converter
-    )
+    base_builder = builder_for(store, converter, source, **settings)
     with store.lease(name) as lease:
         return base_builder.build(name, image, request, room, lease)
 
@@ -563,3 +568,60 @@ def test_project_of_the_image_is_kept_with_the_base(store, converter, raw):
 
 def test_names_of_these_tests_are_those_of_the_house():
     assert base_names.scratch_name(NAME) == SCRATCH
+
+
+def test_progress_is_shown_while_a_base_is_built(store, converter, foreign):
+    seen = []
+    base_builder = builder_for(store, converter)
+
+    def convert(*arguments):
+        seen.append(base_builder.progress())
+        Converter.convert(converter, *arguments)
+
+    converter.convert = convert
+    with store.lease(NAME) as lease:
+        base_builder.build(
+            NAME, foreign, copier.CopyRequest(glance=None), ROOM, lease
+        )
+
+    assert seen == [{NAME: 1.0}]
+    assert base_builder.progress() == {}
+
+
+def test_progress_of_a_copy_is_the_part_that_is_copied(store, converter):
+    base_builder = builder_for(store, converter)
+    with store.lease(NAME) as lease, base_builder._shown(NAME):
+        request = base_builder._watched(
+            NAME,
+            copier.CopyRequest(glance=None),
+            builder.LeaseWatch(NAME, lease, 60),
+        )
+        request.report(copying.Progress(25, 100, 25, 0, 1.0))
+        assert base_builder.progress() == {NAME: 0.25}
+        request.report(copying.Progress(50, None, 50, 0, 2.0))
+        assert base_builder.progress() == {NAME: 0.25}
+
+
+def test_failed_build_shows_no_progress(store, converter, foreign):
+    base_builder = builder_for(store, converter)
+    converter.failure = errors.UnexpectedFailure('convert', OSError('x'))
+    with store.lease(NAME) as lease, pytest.raises(errors.UnexpectedFailure):
+        base_builder.build(
+            NAME, foreign, copier.CopyRequest(glance=None), ROOM, lease
+        )
+
+    assert base_builder.progress() == {}
+
+
+def test_base_that_makes_room_is_counted(store, converter, raw):
+    store.add('cow-base-old', b'old', stored_bytes=100)
+    base_builder = builder_for(
+        store, converter, limits=builder.EvictionLimits(max_count=1)
+    )
+    with store.lease(NAME) as lease:
+        base_builder.build(
+            NAME, raw, copier.CopyRequest(glance=None), ROOM, lease
+        )
+
+    assert list(store.things) == [NAME]
+    assert base_builder.evicted_for_room == 1

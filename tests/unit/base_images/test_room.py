@@ -33,19 +33,23 @@ def require(store, image):
         need = room.Need(
             NEW, dataclasses.replace(image, owner=owner), most_bytes
         )
-        room.require(store, EvictionLimits(**limits), need)
+        gone = []
+        room.require(
+            store, EvictionLimits(**limits), need, lambda: gone.append(1)
+        )
+        return len(gone)
 
     return require
 
 
 def test_base_that_fits_evicts_nothing(store, require):
-    require(100, max_share=0.3)
+    assert require(100, max_share=0.3) == 0
 
     assert set(store.things) == {A, B}
 
 
 def test_least_recently_used_base_makes_room(store, require):
-    require(101, max_share=0.3)
+    assert require(101, max_share=0.3) == 1
 
     assert set(store.things) == {B}
     assert store.retired == {}
