@@ -67,11 +67,14 @@ class Made:
             size=1, image_id=image_id, volume_type=volume_type
         ).id
 
-    def statuses(self, volume_id, seconds=120):
-        """Each that the volume has, in turn, until it is at rest."""
+    def statuses(self, volume_id, seconds=120, busy=()):
+        """Each that the volume has, in turn, until it is at rest.
+
+        :param busy: at which it is not at rest either.
+        """
         seen = []
         deadline = time.monotonic() + seconds
-        while not seen or seen[-1] in BUSY:
+        while not seen or seen[-1] in (*BUSY, *busy):
             assert time.monotonic() < deadline, f'{volume_id}: still {seen}'
             status = self.cloud.volume(volume_id).status
             if seen[-1:] != [status]:
@@ -84,6 +87,10 @@ class Made:
         while (found := self.cloud.volume(volume_id).status) != status:
             assert time.monotonic() < deadline, f'{volume_id}: {found}'
             time.sleep(0.02)
+
+    def wait_until_gone(self, volume_id):
+        volumes = self.cloud.connection.block_storage
+        volumes.wait_for_delete(volumes.get_volume(volume_id), interval=0.1)
 
     def volumes(self):
         return sorted(self._present()[0] - self._before[0])

@@ -17,7 +17,7 @@ import pytest
 from cinder_cow import native
 from cinder_cow.cinder_adapter import metrics
 from cinder_cow.cinder_adapter.metrics import listening, server
-from tests.host import scraping
+from tests import scraping
 
 
 @pytest.fixture
@@ -328,7 +328,7 @@ BUSY = """
     from cinder_cow.cinder_adapter import metrics
     from cinder_cow.cinder_adapter.metrics import server
     from cinder_cow.errors import PluginNotLoadable
-    from tests.host import scraping
+    from tests import scraping
 
     def parts():
         raise PluginNotLoadable('a', 'b', 'c', 'd')
