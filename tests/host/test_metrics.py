@@ -2,8 +2,11 @@
 """What is counted of a backend, and by which labels."""
 
 import dataclasses
+import pathlib
+import re
 
 from cinder import exception
+from prometheus_client.parser import text_string_to_metric_families
 import pytest
 
 from cinder_cow import errors
@@ -18,6 +21,7 @@ from cinder_cow.transfer.copier import CopyRequest
 from tests import scraping
 from tests.fakes.bases import MemoryBases
 
+PAGE = pathlib.Path(__file__).parents[2] / 'doc' / 'source' / 'metrics.rst'
 RESULT = Result(
     'v',
     'i',
@@ -166,3 +170,29 @@ def test_parts_that_cannot_be_made_hide_no_counter(hosted):
     assert found['failures_total', 'StorageFull'] == 1
     assert found['evictions_total', 'idle'] == 0
     assert ('copies_running',) not in found
+
+
+def test_page_names_every_metric_with_its_type_and_labels(counted, hosted):
+    hosted.memory.bases = lambda: store
+    store = MemoryBases(hosted.memory)
+    bases = hosted.cow_parts().base_images
+    bases._base_builder._progress['cow-base-x'] = 0.25
+    counted.made(RESULT)
+    counted.tested(0)
+
+    text = counting.prometheus_client.generate_latest(counted.registry)
+    served = {}
+    for family in text_string_to_metric_families(text.decode()):
+        name, labels = family.name, {*family.samples[0].labels}
+        name += '_total' if family.type == 'counter' else ''
+        served[name] = family.type, labels - {'backend', 'le'}
+
+    rows = re.findall(
+        r'^   \* - ``(cinder_cow_\w+)``(?: ``{(.+)}``)?\n     - (\w+)$',
+        PAGE.read_text(),
+        re.M,
+    )
+    assert served == {
+        name: (kind, {*filter(None, labels.split(', '))})
+        for name, labels, kind in rows
+    }
