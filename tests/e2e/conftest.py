@@ -89,8 +89,10 @@ class Made:
             time.sleep(0.02)
 
     def wait_until_gone(self, volume_id):
-        volumes = self.cloud.connection.block_storage
-        volumes.wait_for_delete(volumes.get_volume(volume_id), interval=0.1)
+        deadline = time.monotonic() + 60
+        while volume_id in self._present()[0]:
+            assert time.monotonic() < deadline, f'{volume_id} is still there'
+            time.sleep(0.05)
 
     def volumes(self):
         return sorted(self._present()[0] - self._before[0])

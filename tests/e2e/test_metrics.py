@@ -6,6 +6,7 @@ import time
 
 import pytest
 
+from sandbox.cloud import BUSY
 from tests import scraping
 from tests.e2e.bases import cow_options, evict, packed
 
@@ -75,7 +76,7 @@ def test_base_that_is_built_and_used(counted, tidy, cloud, address, tmp_path):
 
     volume = tidy.begin('cow', image)
     seen = {}
-    while tidy.cloud.volume(volume).status != 'available':
+    while tidy.cloud.volume(volume).status in BUSY:
         seen |= scraping.scrape(address)
     second = tidy.volume('cow', image)
 
