@@ -295,10 +295,11 @@ class MemoryBases(base_store.BaseStore):
             if name in self.things:
                 self.things[name].image_ids -= set(image_ids)
 
-    def has_children(self, name):
-        self.maybe_fail('has_children', name)
+    def children(self, name):
+        self.maybe_fail('children', name)
         with self.guard:
-            return name in self.things and self._in_use(self.things[name])
+            thing = self.things.get(name)
+            return self._clones(thing) if thing else 0
 
     def retire(self, name):
         self.maybe_fail('retire', name)
@@ -315,7 +316,7 @@ class MemoryBases(base_store.BaseStore):
             free = [
                 name
                 for name, each in self.retired.items()
-                if not self._in_use(each)
+                if not self._clones(each)
             ]
             for name in free:
                 del self.retired[name]
@@ -328,9 +329,9 @@ class MemoryBases(base_store.BaseStore):
     def _is_finished(self, name):
         return name in self.things and self.things[name].info is not None
 
-    def _in_use(self, thing):
+    def _clones(self, thing):
         volumes = self.backend.volumes
-        return any(
+        return sum(
             volumes.get(name) is content for name, content in thing.children
         )
 
