@@ -96,9 +96,10 @@ class Sweep(BackendCommand, lister.Lister):
         return super().run(parsed_args) or int(self._failed)
 
 
-def _evict(store: BaseStore, name: str, retire: bool) -> str:
+def _evict(store: BaseStore, text: str, retire: bool) -> str:
     """What was done."""
-    base = base_selection.find(store, name)
+    base = base_selection.find(store, text)
+    name = ShortNames([base.name]).of(base.name)
     match eviction.evict(store, base.name, even_with_children=retire):
         case Outcome.LEASED:
             raise CommandFailed(

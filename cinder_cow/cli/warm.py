@@ -60,6 +60,18 @@ class Warm(BackendCommand):
         login = glance_access.login(section)
         warming = _Warming(section, login)
         records, failed = self._records(login, args)
+        try:
+            failed |= self._warm(warming, records)
+        except KeyboardInterrupt:
+            self.app.LOG.error('Interrupted: what was unfinished is removed.')
+            raise
+        return int(failed)
+
+    def _warm(
+        self, warming: '_Warming', records: list[dict[str, Any]]
+    ) -> bool:
+        """Whether one failed."""
+        failed = False
         with (
             _terminated_as_interrupted(),
             warm_progress.on(self.app.stdout) as progress,
@@ -68,7 +80,7 @@ class Warm(BackendCommand):
             for image_id, result in ended:
                 self._show(progress, image_id, result)
                 failed |= result.status is WarmStatus.FAILED
-        return int(failed)
+        return failed
 
     def _records(
         self, login: GlanceLogin, args: argparse.Namespace
