@@ -24,15 +24,7 @@ from cinder_cow.cli.columns import (
 )
 
 #: They fit into 100 columns.
-COLUMNS = (
-    'Name',
-    'Image IDs',
-    'Bytes',
-    'Children',
-    'Saved',
-    'Idle',
-    'Verification',
-)
+COLUMNS = ('Name', 'Image IDs', 'Bytes', 'Children', 'Saved', 'Idle')
 FAILED_COLUMNS = ('Name', 'Image ID', 'Failures', 'When', 'Cause')
 LONG_COLUMNS = (
     'Name',
@@ -48,7 +40,7 @@ LONG_COLUMNS = (
     'Verification',
 )
 #: Of a cause in a table, and of a name where it stands alone.
-CAUSE_WIDTH = 34
+CAUSE_WIDTH = 27
 NAME_WIDTH = 64
 
 

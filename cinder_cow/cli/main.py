@@ -34,13 +34,13 @@ class Cow(app.App):
         try:
             self.command_manager.find_command(argv)
         except ValueError:
-            words = ' '.join(argv[:2])
-            meant = ', '.join(map(repr, self.get_fuzzy_matches(argv[0])))
+            close = self.get_fuzzy_matches(argv[0])
+            same = [each for each in close if each.startswith(argv[0])]
             self.LOG.error(
                 'There is no command %r; did you mean %s? See `cinder-cow'
                 ' help`.',
-                words,
-                meant,
+                ' '.join(argv[:2]),
+                ' or '.join(map(repr, same or close)),
             )
             return 2
         return super().run_subcommand(argv)

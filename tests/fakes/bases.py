@@ -270,6 +270,9 @@ class MemoryBases(base_store.BaseStore):
 
     def stored_bases(self):
         self.maybe_fail('stored_bases')
+        return self._all_bases()
+
+    def _all_bases(self):
         with self.guard:
             return [
                 base_store.StoredBase(
@@ -280,7 +283,8 @@ class MemoryBases(base_store.BaseStore):
             ]
 
     def recorded_bases(self):
-        return self.stored_bases()
+        self.maybe_fail('recorded_bases')
+        return self._all_bases()
 
     def abandoned(self):
         self.maybe_fail('abandoned')
