@@ -11,8 +11,7 @@ from cliff import lister, show
 from cinder_cow.backends.base_store import BaseStore, StoredBase
 from cinder_cow.base_images import eviction
 from cinder_cow.cli import base_selection
-from cinder_cow.cli.backend_command import BackendCommand, store_of
-from cinder_cow.cli.base_selection import ShortNames
+from cinder_cow.cli.base_selection import ShortNames, store_of
 from cinder_cow.cli.columns import (
     Bytes,
     ImageIds,
@@ -22,6 +21,7 @@ from cinder_cow.cli.columns import (
     Wrapped,
     moment,
 )
+from cinder_cow.cli.of_backend import OfBackend
 
 #: They fit into 100 columns.
 COLUMNS = ('Name', 'Image IDs', 'Bytes', 'Children', 'Saved', 'Idle')
@@ -44,7 +44,7 @@ CAUSE_WIDTH = 27
 NAME_WIDTH = 64
 
 
-class List(BackendCommand, lister.Lister):
+class List(OfBackend, lister.Lister):
     """List the base images, the least recently used first.
 
     Short names are shown to people; the other commands take them. Programs
@@ -85,7 +85,7 @@ class List(BackendCommand, lister.Lister):
         ]
 
 
-class Show(BackendCommand, show.ShowOne):
+class Show(OfBackend, show.ShowOne):
     """Show how one base image was made, and who uses it."""
 
     def get_parser(self, prog_name: str) -> argparse.ArgumentParser:

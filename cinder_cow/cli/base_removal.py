@@ -12,16 +12,16 @@ from cinder_cow.backends.base_store import BaseStore
 from cinder_cow.base_images import eviction, sweep
 from cinder_cow.base_images.eviction import Outcome
 from cinder_cow.cli import base_selection
-from cinder_cow.cli.backend_command import BackendCommand, store_of
-from cinder_cow.cli.base_selection import ShortNames
+from cinder_cow.cli.base_selection import ShortNames, store_of
 from cinder_cow.cli.columns import Bytes, ImageIds, Seconds
 from cinder_cow.cli.configuration import Section
 from cinder_cow.cli.failures import CommandFailed
+from cinder_cow.cli.of_backend import OfBackend
 
 GONE = ('Name', 'Image IDs', 'Action', 'Reason', 'Bytes', 'Idle')
 
 
-class Evict(BackendCommand):
+class Evict(OfBackend):
     """Remove base images that no volume needs."""
 
     def get_parser(self, prog_name: str) -> argparse.ArgumentParser:
@@ -50,7 +50,7 @@ class Evict(BackendCommand):
         return int(failed)
 
 
-class Sweep(BackendCommand, lister.Lister):
+class Sweep(OfBackend, lister.Lister):
     """Remove base images beyond the limits, and abandoned builds."""
 
     _failed = False

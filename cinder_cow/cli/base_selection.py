@@ -1,15 +1,17 @@
 # SPDX-License-Identifier: Apache-2.0
-"""How people name a base, whose name has up to 200 characters.
+"""The bases of a backend, and how people name them.
 
-The short form is the format and the first digits of the hash, or of the
-image's id: `qcow2-3fa9c1e2`.
+A name has up to 200 characters. The short form is the format and the first
+digits of the hash, or of the image's id: `qcow2-3fa9c1e2`.
 """
 
 from collections.abc import Iterable
 import re
 
+from cinder_cow import backends
 from cinder_cow.backends.base_store import BaseStore, StoredBase
 from cinder_cow.cli.columns import Short
+from cinder_cow.cli.configuration import Section
 from cinder_cow.cli.failures import CommandFailed
 
 #: As :mod:`cinder_cow.backends.base_names` makes them.
@@ -50,6 +52,27 @@ class ShortNames:
     def column(self, name: str) -> Short:
         """The short form for people, the whole name for programs."""
         return Short(name, self.of(name))
+
+
+def store_of(section: Section) -> BaseStore:
+    """Where the backend keeps its bases.
+
+    :raises PluginNotLoadable: when there is no such backend.
+    :raises CommandFailed: when it keeps none.
+    """
+    backend = backends.from_options(section)
+    store = backend.bases()
+    if store is None:
+        raise no_bases(section)
+    return store
+
+
+def no_bases(section: Section) -> CommandFailed:
+    """The error of a backend that keeps none."""
+    return CommandFailed(
+        f'The backend {section.cow_backend} of [{section.name}] keeps no base'
+        f' images.'
+    )
 
 
 def find(store: BaseStore, text: str) -> StoredBase:

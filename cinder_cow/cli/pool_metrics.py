@@ -12,6 +12,16 @@ from prometheus_client import CollectorRegistry, Gauge
 from cinder_cow.backends.statistics import PoolStatistics
 
 PREFIX = 'cinder_cow_pool'
+HELP = {
+    'volumes': 'Volumes in the pool, by whose blocks they share',
+    'bases': 'Base images',
+    'base_bytes': 'Bytes of base images, before replication',
+    'base_children': 'Volumes that were cloned from the base',
+    'shared_bytes': 'Bytes of images and bases, once for each of their clones',
+    'trash_images': 'Images in the trash of the pools that volumes need',
+    'trash_bytes': 'Bytes of these images, before replication',
+    'failed_builds': 'Builds of bases that failed, not tried again since',
+}
 
 
 @dataclass(frozen=True, slots=True)
@@ -41,50 +51,29 @@ class Pool:
 def registry(backend: str, pool: Pool) -> CollectorRegistry:
     """All of it, labelled with the section of cinder.conf."""
     found = CollectorRegistry()
-    statistics = pool.statistics
 
-    def gauge(name: str, text: str, *labels: str) -> Gauge:
+    def gauge(name: str, *labels: str) -> Gauge:
         return Gauge(
-            f'{PREFIX}_{name}', text, ('backend', *labels), registry=found
+            f'{PREFIX}_{name}',
+            HELP[name],
+            ('backend', *labels),
+            registry=found,
         )
 
-    volumes = gauge(
-        'volumes', 'Volumes in the pool, by whose blocks they share', 'method'
-    )
+    statistics = pool.statistics
+    volumes = gauge('volumes', 'method')
     for origin, number in statistics.volumes.items():
         volumes.labels(backend, origin.value).set(number)
-    children = gauge(
-        'base_children', 'Volumes that were cloned from the base', 'base'
-    )
+    children = gauge('base_children', 'base')
     for name, base in pool.bases.items():
         children.labels(backend, name).set(base.children)
-    for name, text, value in (
-        ('bases', 'Base images', len(pool.bases)),
-        (
-            'base_bytes',
-            'Bytes of base images, before replication',
-            pool.base_bytes,
-        ),
-        (
-            'shared_bytes',
-            'Bytes of images and bases, once for each of their clones',
-            statistics.shared_bytes,
-        ),
-        (
-            'trash_images',
-            'Images in the trash of the pools that volumes need',
-            statistics.trash_images,
-        ),
-        (
-            'trash_bytes',
-            'Bytes of them, before replication',
-            statistics.trash_bytes,
-        ),
-        (
-            'failed_builds',
-            'Builds of bases that failed, within the last hour',
-            pool.failed_builds,
-        ),
-    ):
-        gauge(name, text).labels(backend).set(value)
+    for name, value in {
+        'bases': len(pool.bases),
+        'base_bytes': pool.base_bytes,
+        'shared_bytes': statistics.shared_bytes,
+        'trash_images': statistics.trash_images,
+        'trash_bytes': statistics.trash_bytes,
+        'failed_builds': pool.failed_builds,
+    }.items():
+        gauge(name).labels(backend).set(value)
     return found

@@ -10,10 +10,11 @@ import prometheus_client
 from cinder_cow import backends
 from cinder_cow.backends.statistics import VolumeOrigin
 from cinder_cow.cli import pool_metrics
-from cinder_cow.cli.backend_command import BackendCommand, store_of
+from cinder_cow.cli.base_selection import store_of
 from cinder_cow.cli.columns import Bytes
 from cinder_cow.cli.configuration import Section
 from cinder_cow.cli.failures import CommandFailed
+from cinder_cow.cli.of_backend import OfBackend
 from cinder_cow.cli.pool_metrics import BaseUse, Pool
 
 ORIGINS = {
@@ -24,7 +25,7 @@ ORIGINS = {
 }
 
 
-class Stats(BackendCommand, show.ShowOne):
+class Stats(OfBackend, show.ShowOne):
     """Show how many volumes are clones, and what the pool holds.
 
     Read from Ceph alone: Cinder's database is not asked.

@@ -16,12 +16,12 @@ from cinder_cow.base_images import warm
 from cinder_cow.base_images.ensure import BaseImages
 from cinder_cow.base_images.warm import WarmResult, WarmStatus
 from cinder_cow.cli import glance_access, image_lookup, warm_progress
-from cinder_cow.cli.backend_command import BackendCommand, no_bases
-from cinder_cow.cli.base_selection import ShortNames
+from cinder_cow.cli.base_selection import ShortNames, no_bases
 from cinder_cow.cli.columns import Bytes
 from cinder_cow.cli.configuration import Section
 from cinder_cow.cli.failures import CommandFailed
 from cinder_cow.cli.glance_access import GlanceLogin
+from cinder_cow.cli.of_backend import OfBackend
 from cinder_cow.cli.warm_progress import ImageProgress, WarmProgress
 from cinder_cow.planning import image_record
 from cinder_cow.transfer import signatures
@@ -31,7 +31,7 @@ from cinder_cow.transfer.copier import CopyRequest
 PROGRESS_SECONDS = 0.2
 
 
-class Warm(BackendCommand):
+class Warm(OfBackend):
     """Build the base images of Glance images now, before a volume needs them.
 
     Several at once, as many as cow_max_copies says. What needs no base, or

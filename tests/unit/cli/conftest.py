@@ -68,8 +68,8 @@ def logging_kept():
 def run(conf, capsys, logging_kept):
     """Runs a command; answers its exit status, its output and its errors."""
 
-    def call(*argv):
-        status = main.main([*argv, '--config-file', conf()])
+    def call(*argv, text=CONF):
+        status = main.main([*argv, '--config-file', conf(text)])
         out, err = capsys.readouterr()
         return status, out, err
 
