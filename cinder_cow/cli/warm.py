@@ -113,6 +113,8 @@ class _Warming:
         self._section = section
         self._login = login
         self._verify = section.verify_glance_signatures != 'disabled'
+        if self._verify:
+            _configure_key_manager(section)
         parts = wiring.parts(section)
         if parts.base_images is None:
             raise no_bases(section)
@@ -165,7 +167,6 @@ class _Warming:
         if self._verify and image_record.signature_properties(record):
 
             def verifier() -> Any:
-                _configure_key_manager(self._section)
                 return signatures.verifier(
                     self._login.context(), record['id'], record
                 )
@@ -192,12 +193,12 @@ def _text(result: WarmResult) -> str:
 
 def _configure_key_manager(section: Section) -> None:
     """castellan, which has the certificates, reads oslo's global object."""
-    if not cfg.CONF.config_file:
-        cfg.CONF(
-            args=[],
-            project='cinder',
-            default_config_files=section.conf.config_file,
-        )
+    cfg.CONF(
+        args=[],
+        project='cinder',
+        default_config_files=section.conf.config_file,
+        default_config_dirs=section.conf.config_dir,
+    )
 
 
 @contextlib.contextmanager

@@ -6,7 +6,7 @@ millisecond.
 """
 
 from collections import Counter
-from collections.abc import Iterable, Iterator
+from collections.abc import Iterator
 import contextlib
 from dataclasses import dataclass
 
@@ -53,19 +53,13 @@ def read(connection: Connection, pools: Pools) -> PoolStatistics:
             origin = _origin(connection, pools, parent, bases)
             volumes[origin] += number
             if parent is not None and origin in OF_IMAGES:
-                known = bases.get(parent)
-                if known is None:
-                    known = _stored_bytes(
-                        connection, _pool(connection, parent), parent.image_id
-                    )
-                shared_bytes += number * known
-        names = {
-            pools.volumes,
-            pools.bases,
-            *(_pool(connection, each) for each in parents if each),
-        }
+                held = bases.get(parent) or _held_bytes(connection, parent)
+                shared_bytes += number * held
+        with_parents = {_pool(connection, each) for each in parents if each}
         trash = [
-            each for name in sorted(names) for each in _trash(connection, name)
+            each
+            for name in sorted({pools.volumes, pools.bases, *with_parents})
+            for each in _trash(connection, name)
         ]
     return PoolStatistics(volumes, shared_bytes, len(trash), sum(trash))
 
@@ -114,17 +108,20 @@ def _pool(connection: Connection, parent: Parent) -> str:
     return str(connection.cluster.pool_reverse_lookup(parent.pool_id))
 
 
+def _held_bytes(connection: Connection, parent: Parent) -> int:
+    return _stored_bytes(
+        connection, _pool(connection, parent), parent.image_id
+    )
+
+
 def _trash(connection: Connection, pool: str) -> Iterator[int]:
     """What each image in the trash of the pool takes."""
     with (
         error_mapping.warning_unless_lost(f'read the trash of {pool}'),
         connection.pool(pool) as ioctx,
     ):
-        ids: Iterable[str] = [
-            each['id'] for each in rbd.RBD().trash_list(ioctx)
-        ]
-        for image_id in ids:
-            yield _stored_bytes(connection, pool, image_id)
+        for each in list(rbd.RBD().trash_list(ioctx)):
+            yield _stored_bytes(connection, pool, each['id'])
 
 
 def _stored_bytes(connection: Connection, pool: str, image_id: str) -> int:

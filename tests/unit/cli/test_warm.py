@@ -7,6 +7,7 @@ import os
 import signal
 import threading
 
+from oslo_config import cfg
 import pytest
 
 from cinder_cow import copying, errors, execute, wiring
@@ -69,14 +70,20 @@ def builder(store, backend, monkeypatch):
 
 
 @pytest.fixture
-def warm(api, builder, run):
+def warm(api, builder, run, monkeypatch):
+    monkeypatch.setattr(cfg, 'CONF', cfg.ConfigOpts())
     login = '\n'.join(f'{key} = {value}' for key, value in api.login().items())
     text = CONF.replace(
         '[DEFAULT]', f'[DEFAULT]\nglance_api_servers = {api.url}'
     )
 
     def call(*words):
-        return run('warm', *words, text=f'{text}\n[glance]\n{login}\n')
+        return run(
+            'warm',
+            *words,
+            text=f'{text}\n[glance]\n{login}\n'
+            f'[key_manager]\nbackend = barbican\n',
+        )
 
     return call
 
@@ -151,13 +158,13 @@ def test_signature_is_verified_as_the_user_of_glance(
     asked = []
 
     def verifier(context, image_id, properties):
+        # As castellan does.
+        cfg.CONF.register_opt(cfg.StrOpt('backend'), 'key_manager')
         asked.append((context.auth_token, image_id))
+        asked.append(cfg.CONF.key_manager.backend)
         raise errors.SignatureInvalid(image_id, properties['img_signature'])
 
     monkeypatch.setattr(signatures, 'verifier', verifier)
-    monkeypatch.setattr(
-        'cinder_cow.cli.warm._configure_key_manager', lambda _section: None
-    )
     api.images[FIRST]['img_signature'] = 'it does not hold'
     builder.acts[FIRST] = lambda request: request.verifier()
 
@@ -165,7 +172,7 @@ def test_signature_is_verified_as_the_user_of_glance(
 
     assert status == 1
     assert 'it does not hold' in err
-    assert asked == [('t', FIRST)]
+    assert asked == [('t', FIRST), 'barbican']
     assert builder.requests[SECOND].verifier is None
 
 
