@@ -19,6 +19,7 @@ from typing import Any, ClassVar, Self
 from oslo_config import cfg
 
 from cinder_cow.backends.base_store import BaseStore
+from cinder_cow.backends.statistics import PoolStatistics
 from cinder_cow.backends.writer import VolumeWriter
 from cinder_cow.model import (
     ImageInfo,
@@ -156,6 +157,13 @@ class ImageBackend(abc.ABC):
 
     def bases(self) -> BaseStore | None:
         """Where base images are kept. Optional: None where there are none."""
+        return None
+
+    def statistics(self) -> PoolStatistics | None:
+        """What lies in the storage. Optional: None where nobody counts it.
+
+        :raises StorageError: when the storage cannot be asked.
+        """
         return None
 
     def selftest(self, examples: Iterable[SnapshotRef]) -> list[CheckResult]:

@@ -286,11 +286,16 @@ class BaseStore(abc.ABC):
         """
 
     @abc.abstractmethod
-    def has_children(self, name: str) -> bool:
-        """Whether any volume was cloned from it that still needs it.
+    def children(self, name: str) -> int:
+        """How many volumes were cloned from it that still need it.
 
-        False also where there is none of that name.
+        In any pool, and in the trash. 0 also where there is none of that
+        name. Nothing is opened.
         """
+
+    def has_children(self, name: str) -> bool:
+        """Whether any volume was cloned from it that still needs it."""
+        return self.children(name) > 0
 
     @abc.abstractmethod
     def retire(self, name: str) -> None:

@@ -2,6 +2,7 @@
 """Hash and signature of the very bytes that are going to be converted."""
 
 from collections.abc import Iterator
+import dataclasses
 
 from cinder_cow import copying, errors
 from cinder_cow.backends.base_store import Readable
@@ -49,7 +50,7 @@ def verify(
     copying.copy_stream(
         _blocks(content),
         NullWriter(),
-        TERMS,
+        dataclasses.replace(TERMS, progress_seconds=request.progress_seconds),
         size_bytes=content.size_bytes,
         digests=checks.digests,
         inspect=checks.inspect,

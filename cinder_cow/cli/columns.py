@@ -3,10 +3,13 @@
 
 from collections.abc import Iterable
 import datetime
+import textwrap
 
 from cliff import columns
 
 UNITS = ('B', 'KiB', 'MiB', 'GiB', 'TiB')
+#: Of an id: enough to tell images apart, most often.
+SHORT_ID = 8
 SPANS = ((86400, 'd'), (3600, 'h'), (60, 'min'))
 
 
@@ -38,6 +41,38 @@ class Words(columns.FormattableColumn[list[str]]):
 
     def human_readable(self) -> str:
         return '\n'.join(self._value)
+
+
+class ImageIds(Words):
+    """People see the beginning of one, and how many more there are."""
+
+    def human_readable(self) -> str:
+        first, *others = self._value or ['']
+        more = f' +{len(others)}' if others else ''
+        return f'{first[:SHORT_ID]}{more}'
+
+
+class Short(columns.FormattableColumn[str]):
+    """People see a short form. A program reads the whole."""
+
+    def __init__(self, whole: str, short: str | None = None) -> None:
+        """:param short: None: the beginning, of an id."""
+        super().__init__(whole)
+        self._short = whole[:SHORT_ID] if short is None else short
+
+    def human_readable(self) -> str:
+        return self._short
+
+
+class Wrapped(columns.FormattableColumn[str]):
+    """People see lines of that width. A program reads one."""
+
+    def __init__(self, text: str, width: int) -> None:
+        super().__init__(text)
+        self._width = width
+
+    def human_readable(self) -> str:
+        return '\n'.join(textwrap.wrap(self._value, self._width))
 
 
 def moment(seconds: float) -> str:

@@ -29,9 +29,29 @@ class Cow(app.App):
         # It tells of a plugin that cannot be loaded: the error says so.
         logging.getLogger('stevedore').setLevel(logging.CRITICAL)
 
+    def run_subcommand(self, argv: list[str]) -> int:
+        """Also of a command that there is not, an error is one sentence."""
+        try:
+            self.command_manager.find_command(argv)
+        except ValueError:
+            close = self.get_fuzzy_matches(argv[0])
+            same = [each for each in close if each.startswith(argv[0])]
+            self.LOG.error(
+                'There is no command %r; did you mean %s? See `cinder-cow'
+                ' help`.',
+                ' '.join(argv[:2]),
+                ' or '.join(map(repr, same or close)),
+            )
+            return 2
+        return super().run_subcommand(argv)
+
 
 def main(argv: list[str] | None = None) -> int:
-    """The exit status: 0, or 1 where something could not be done."""
+    """The exit status.
+
+    0; 1 where something could not be done; 2 where the command line was
+    wrong; 130 after Ctrl-C.
+    """
     return Cow().run((sys.argv[1:] if argv is None else argv) or ['help'])
 
 

@@ -56,6 +56,8 @@ class CopyRequest:
     #: None where there is no signature to verify.
     verifier: Callable[[], Verifier] | None = None
     report: copying.Report | None = None
+    #: The least time between two reports.
+    progress_seconds: float = 10.0
     #: Whether the copy must be verified by a hash, whatever that costs.
     require_hash: bool = False
     #: Where it waited for what another copied, before it copies itself.
@@ -289,6 +291,7 @@ class _Copy:
             destination_is_zero=self._destination.is_zero,
             destination_bytes=self._destination.size_bytes,
             memory_bytes=self._settings.memory_bytes,
+            progress_seconds=self._request.progress_seconds,
         )
 
         def inspect(head: bytes) -> None:

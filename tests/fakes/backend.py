@@ -2,7 +2,7 @@
 """A backend in memory. The contract suite holds it to the real one."""
 
 from cinder_cow import errors
-from cinder_cow.backends import base
+from cinder_cow.backends import base, statistics
 from cinder_cow.backends.writer import VolumeWriter
 from cinder_cow.model import ClonePolicy, Snapshot, UnavailableReason
 from cinder_cow.planning import verdict as rules
@@ -45,6 +45,9 @@ class MemoryBackend(base.ImageBackend):
         self.volumes = {}
         self.flattened = []
         self.failing = set()
+        self.counted = statistics.PoolStatistics(
+            dict.fromkeys(statistics.VolumeOrigin, 0), 0, 0, 0
+        )
 
     @classmethod
     def from_options(cls, options):
@@ -89,6 +92,11 @@ class MemoryBackend(base.ImageBackend):
     def remove(self, volume_name):
         self._maybe_fail('remove')
         self.volumes.pop(volume_name, None)
+
+    def statistics(self):
+        """``counted``; a test says what there is."""
+        self._maybe_fail('statistics')
+        return self.counted
 
     def _look(self, ref):
         if ref not in self.images:

@@ -270,6 +270,9 @@ class MemoryBases(base_store.BaseStore):
 
     def stored_bases(self):
         self.maybe_fail('stored_bases')
+        return self._all_bases()
+
+    def _all_bases(self):
         with self.guard:
             return [
                 base_store.StoredBase(
@@ -280,7 +283,8 @@ class MemoryBases(base_store.BaseStore):
             ]
 
     def recorded_bases(self):
-        return self.stored_bases()
+        self.maybe_fail('recorded_bases')
+        return self._all_bases()
 
     def abandoned(self):
         self.maybe_fail('abandoned')
@@ -295,10 +299,11 @@ class MemoryBases(base_store.BaseStore):
             if name in self.things:
                 self.things[name].image_ids -= set(image_ids)
 
-    def has_children(self, name):
-        self.maybe_fail('has_children', name)
+    def children(self, name):
+        self.maybe_fail('children', name)
         with self.guard:
-            return name in self.things and self._in_use(self.things[name])
+            thing = self.things.get(name)
+            return self._clones(thing) if thing else 0
 
     def retire(self, name):
         self.maybe_fail('retire', name)
@@ -315,7 +320,7 @@ class MemoryBases(base_store.BaseStore):
             free = [
                 name
                 for name, each in self.retired.items()
-                if not self._in_use(each)
+                if not self._clones(each)
             ]
             for name in free:
                 del self.retired[name]
@@ -328,9 +333,9 @@ class MemoryBases(base_store.BaseStore):
     def _is_finished(self, name):
         return name in self.things and self.things[name].info is not None
 
-    def _in_use(self, thing):
+    def _clones(self, thing):
         volumes = self.backend.volumes
-        return any(
+        return sum(
             volumes.get(name) is content for name, content in thing.children
         )
 

@@ -9,7 +9,7 @@ import rbd
 
 from cinder_cow import errors, native
 from cinder_cow.backends import base
-from cinder_cow.backends.rbd import selftest, snapshots
+from cinder_cow.backends.rbd import selftest, snapshots, statistics
 from cinder_cow.backends.rbd.base_store import RbdBases
 from cinder_cow.backends.rbd.connection import Connection, connected, lost
 from cinder_cow.backends.rbd.pool import (
@@ -20,6 +20,7 @@ from cinder_cow.backends.rbd.pool import (
 )
 from cinder_cow.backends.rbd.settings import RbdSettings
 from cinder_cow.backends.rbd.writer import RbdWriter
+from cinder_cow.backends.statistics import PoolStatistics
 from cinder_cow.model import (
     ImageInfo,
     Snapshot,
@@ -131,6 +132,14 @@ class RbdBackend(base.ImageBackend):
 
     def bases(self) -> RbdBases:
         return self._bases
+
+    @native.in_thread
+    @retry_on_lost_connection
+    def statistics(self) -> PoolStatistics:
+        volumes = self.settings.pool
+        pools = statistics.Pools(volumes, self.settings.base_pool or volumes)
+        with connected(self.settings) as connection:
+            return statistics.read(connection, pools)
 
     @native.in_thread
     @retry_on_lost_connection

@@ -25,6 +25,7 @@ from cinder_cow.backends.rbd import (
     base_records,
     base_snapshot,
     build_records,
+    children,
     lease,
     retired,
     room,
@@ -297,10 +298,11 @@ class RbdBases(BaseStore):
 
     @native.in_thread
     @retry_on_lost_connection
-    def has_children(self, name: str) -> bool:
+    def children(self, name: str) -> int:
         action = f'look for clones of {self._images.path(name)}'
         with self._images.opened(action) as pool:
-            return retired.has_children(pool, name)
+            image_id = children.image_id(pool.ioctx, name)
+            return children.count(pool, image_id) if image_id else 0
 
     def retire(self, name: str) -> None:
         try:

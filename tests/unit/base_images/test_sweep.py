@@ -155,7 +155,7 @@ def test_lease_that_is_lost_saves_the_base(store):
     assert set(store.things) == {A, B}
 
 
-@pytest.mark.parametrize('method', ['lease', 'has_children', 'retire'])
+@pytest.mark.parametrize('method', ['lease', 'children', 'retire'])
 def test_base_that_fails_does_not_stop_the_others(store, caplog, method):
     store.failing.add((method, A))
 

@@ -1,106 +1,34 @@
 # SPDX-License-Identifier: Apache-2.0
-"""The commands `cinder-cow base ...`."""
+"""The commands `cinder-cow base evict` and `cinder-cow base sweep`."""
 
 import argparse
 from collections.abc import Iterable, Iterator
-import time
 from typing import Any
 
-from cliff import command, lister, show
+from cliff import lister
 
-from cinder_cow import backends, errors, wiring
-from cinder_cow.backends.base_store import BaseStore, StoredBase
+from cinder_cow import errors, wiring
+from cinder_cow.backends.base_store import BaseStore
 from cinder_cow.base_images import eviction, sweep
 from cinder_cow.base_images.eviction import Outcome
-from cinder_cow.cli import configuration
-from cinder_cow.cli.columns import Bytes, Seconds, Words, moment
+from cinder_cow.cli import base_selection
+from cinder_cow.cli.base_selection import ShortNames, store_of
+from cinder_cow.cli.columns import Bytes, ImageIds, Seconds
 from cinder_cow.cli.configuration import Section
 from cinder_cow.cli.failures import CommandFailed
+from cinder_cow.cli.of_backend import OfBackend
 
-COLUMNS = (
-    'Name',
-    'Image IDs',
-    'Format',
-    'Bytes',
-    'Created',
-    'Last used',
-    'Idle',
-    'Children',
-    'Verification',
-)
 GONE = ('Name', 'Image IDs', 'Action', 'Reason', 'Bytes', 'Idle')
 
 
-class _OfBackend(command.Command):
-    """Of one backend in cinder.conf."""
-
-    def get_parser(self, prog_name: str) -> argparse.ArgumentParser:
-        parser: argparse.ArgumentParser = super().get_parser(prog_name)
-        parser.add_argument(
-            '--config-file',
-            action='append',
-            default=[],
-            metavar='PATH',
-            help='cinder.conf; may be given again. Without it those that'
-            ' cinder-volume reads: /etc/cinder/cinder.conf and its like.',
-        )
-        parser.add_argument(
-            '--backend',
-            metavar='SECTION',
-            help="The backend's section. Without it the only one of"
-            ' enabled_backends with the driver of cinder-cow.',
-        )
-        return parser
-
-    def section(self, args: argparse.Namespace) -> Section:
-        return configuration.section(args.config_file, args.backend)
-
-
-class List(_OfBackend, lister.Lister):
-    """List the base images, the least recently used first."""
-
-    def take_action(
-        self, args: argparse.Namespace
-    ) -> tuple[tuple[str, ...], Iterable[tuple[Any, ...]]]:
-        store = store_of(self.section(args))
-        bases = sorted(store.stored_bases(), key=lambda each: each.last_used)
-        return COLUMNS, [_row(store, each) for each in bases]
-
-
-class Show(_OfBackend, show.ShowOne):
-    """Show how one base image was made, and who uses it."""
-
-    def get_parser(self, prog_name: str) -> argparse.ArgumentParser:
-        parser = super().get_parser(prog_name)
-        parser.add_argument('name', metavar='NAME')
-        return parser
-
-    def take_action(
-        self, args: argparse.Namespace
-    ) -> tuple[tuple[str, ...], tuple[Any, ...]]:
-        store = store_of(self.section(args))
-        base = _found(store, args.name)
-        info = base.info
-        more = {
-            'Made of image': info.image_id,
-            'Hash': f'{info.hash_algo}:{info.hash_value}'
-            if info.hash_value
-            else '',
-            'Owner': info.owner or '',
-            'Source': info.source,
-            'Signature verified': info.signature_verified,
-            'Seconds': round(info.seconds, 3),
-            'Version': info.version,
-        }
-        return (*COLUMNS, *more), (*_row(store, base), *more.values())
-
-
-class Evict(_OfBackend):
+class Evict(OfBackend):
     """Remove base images that no volume needs."""
 
     def get_parser(self, prog_name: str) -> argparse.ArgumentParser:
         parser = super().get_parser(prog_name)
-        parser.add_argument('names', metavar='NAME', nargs='+')
+        parser.add_argument(
+            'names', metavar='NAME', nargs='+', help=base_selection.NAME_HELP
+        )
         parser.add_argument(
             '--retire',
             action='store_true',
@@ -122,7 +50,7 @@ class Evict(_OfBackend):
         return int(failed)
 
 
-class Sweep(_OfBackend, lister.Lister):
+class Sweep(OfBackend, lister.Lister):
     """Remove base images beyond the limits, and abandoned builds."""
 
     _failed = False
@@ -168,39 +96,11 @@ class Sweep(_OfBackend, lister.Lister):
         return super().run(parsed_args) or int(self._failed)
 
 
-def store_of(section: Section) -> BaseStore:
-    """Where the backend keeps its bases.
-
-    :raises PluginNotLoadable: when there is no such backend.
-    :raises CommandFailed: when it keeps none.
-    """
-    backend = backends.from_options(section)
-    store = backend.bases()
-    if store is None:
-        raise CommandFailed(
-            f'The backend {section.cow_backend} of [{section.name}] keeps no'
-            f' base images.'
-        )
-    return store
-
-
-def _found(store: BaseStore, name: str) -> StoredBase:
-    for base in store.stored_bases():
-        if base.name == name:
-            return base
-    record = store.build_record(name)
-    why = ''
-    if record is not None and record.kind:
-        why = f' Its last build failed: {record.cause.rstrip(".")}.'
-    raise CommandFailed(
-        f'There is no base image {name}.{why} See `cinder-cow base list`.'
-    )
-
-
-def _evict(store: BaseStore, name: str, retire: bool) -> str:
+def _evict(store: BaseStore, text: str, retire: bool) -> str:
     """What was done."""
-    base = _found(store, name)
-    match eviction.evict(store, name, even_with_children=retire):
+    base = base_selection.find(store, text)
+    name = ShortNames([base.name]).of(base.name)
+    match eviction.evict(store, base.name, even_with_children=retire):
         case Outcome.LEASED:
             raise CommandFailed(
                 f'{name} was not evicted: another process is building or'
@@ -218,29 +118,22 @@ def _evict(store: BaseStore, name: str, retire: bool) -> str:
             return f'{name}: evicted, {Bytes(base.info.stored_bytes)}'
 
 
-def _row(store: BaseStore, base: StoredBase) -> tuple[Any, ...]:
-    return (
-        base.name,
-        Words(eviction.images_of(base)),
-        base.info.disk_format,
-        Bytes(base.info.stored_bytes),
-        moment(base.info.created),
-        moment(base.last_used),
-        Seconds(max(0, int(time.time() - base.last_used))),
-        store.has_children(base.name),
-        base.info.verification.value,
-    )
-
-
 def _rows(swept: sweep.SweepResult) -> Iterator[tuple[Any, ...]]:
+    short = ShortNames(
+        (
+            *(each.name for each in (*swept.evicted, *swept.retired)),
+            *swept.abandoned_builds,
+            *swept.purged,
+        )
+    )
     for action, gone in (
         ('evicted', swept.evicted),
         ('retired', swept.retired),
     ):
         for each in gone:
             yield (
-                each.name,
-                Words(each.image_ids),
+                short.column(each.name),
+                ImageIds(each.image_ids),
                 action,
                 each.reason.value,
                 Bytes(each.stored_bytes),
@@ -251,7 +144,14 @@ def _rows(swept: sweep.SweepResult) -> Iterator[tuple[Any, ...]]:
         ('retired-before', swept.purged),
     ):
         for name in names:
-            yield name, Words(()), 'removed', reason, None, None
+            yield (
+                short.column(name),
+                ImageIds(()),
+                'removed',
+                reason,
+                None,
+                None,
+            )
 
 
 def _with_arguments(
