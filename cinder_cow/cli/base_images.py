@@ -31,7 +31,7 @@ COLUMNS = (
 GONE = ('Name', 'Image IDs', 'Action', 'Reason', 'Bytes', 'Idle')
 
 
-class _OfBackend(command.Command):
+class OfBackend(command.Command):
     """Of one backend in cinder.conf."""
 
     def get_parser(self, prog_name: str) -> argparse.ArgumentParser:
@@ -56,7 +56,7 @@ class _OfBackend(command.Command):
         return configuration.section(args.config_file, args.backend)
 
 
-class List(_OfBackend, lister.Lister):
+class List(OfBackend, lister.Lister):
     """List the base images, the least recently used first."""
 
     def take_action(
@@ -67,7 +67,7 @@ class List(_OfBackend, lister.Lister):
         return COLUMNS, [_row(store, each) for each in bases]
 
 
-class Show(_OfBackend, show.ShowOne):
+class Show(OfBackend, show.ShowOne):
     """Show how one base image was made, and who uses it."""
 
     def get_parser(self, prog_name: str) -> argparse.ArgumentParser:
@@ -95,7 +95,7 @@ class Show(_OfBackend, show.ShowOne):
         return (*COLUMNS, *more), (*_row(store, base), *more.values())
 
 
-class Evict(_OfBackend):
+class Evict(OfBackend):
     """Remove base images that no volume needs."""
 
     def get_parser(self, prog_name: str) -> argparse.ArgumentParser:
@@ -122,7 +122,7 @@ class Evict(_OfBackend):
         return int(failed)
 
 
-class Sweep(_OfBackend, lister.Lister):
+class Sweep(OfBackend, lister.Lister):
     """Remove base images beyond the limits, and abandoned builds."""
 
     _failed = False
