@@ -101,6 +101,7 @@ class ImageApi:
             each
             for each in sorted(self.images)
             if each > query.get('marker', '')
+            and self._matches(self._record(each), query)
         ]
         limit = int(query.get('limit', 25))
         answer = {'images': [self._record(each) for each in ids[:limit]]}
@@ -108,6 +109,13 @@ class ImageApi:
             query['marker'] = ids[limit - 1]
             answer['next'] = f'/v2/images?{urllib.parse.urlencode(query)}'
         return 200, answer
+
+    def _matches(self, record, query):
+        """Glance lists hidden images to who asks for these alone."""
+        hidden = query.get('os_hidden', 'false') == 'true'
+        return record.get('os_hidden', False) == hidden and query.get(
+            'name', record.get('name')
+        ) == record.get('name')
 
     def _record(self, image_id):
         image = self.images[image_id]
