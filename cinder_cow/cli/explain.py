@@ -15,6 +15,7 @@ from cinder_cow import errors
 from cinder_cow.cli import explain_text, glance_access, image_lookup
 from cinder_cow.cli.base_images import OfBackend
 from cinder_cow.cli.columns import Bytes
+from cinder_cow.cli.configuration import Section
 from cinder_cow.cli.explain_text import Told
 from cinder_cow.cli.explanation import Explainer, Outline, VolumeAsked
 from cinder_cow.cli.failures import CommandFailed
@@ -88,7 +89,7 @@ class Explain(OfBackend, lister.Lister):
         if args.all:
             return COLUMNS, self._table(explainer, login, args.long)
         record = image_lookup.find(login, args.image)
-        asker = explain_text.Asker(login.user, login.images.roles())
+        asker = _asker(section, login)
         told = explain_text.rows(explainer.explain(record), asker)
         return tuple(told), tuple(told.values())
 
@@ -176,6 +177,17 @@ def _told(value: str, text: str) -> Told:
 
 def _filled(text: str, width: int) -> str:
     return textwrap.fill(text.replace(',', ', '), width)
+
+
+def _asker(section: Section, login: GlanceLogin) -> explain_text.Asker:
+    session = login.images.session
+    return explain_text.Asker(
+        login.user,
+        login.images.roles(),
+        glance_access.has_section(section),
+        session.get_user_id(),
+        session.get_project_id(),
+    )
 
 
 def _at_least_1(text: str) -> int:

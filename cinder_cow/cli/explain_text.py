@@ -1,6 +1,7 @@
 # SPDX-License-Identifier: Apache-2.0
 """An explanation, told to people and to programs (-f json)."""
 
+import dataclasses
 from dataclasses import dataclass
 import textwrap
 from typing import Any
@@ -17,6 +18,7 @@ from cinder_cow.model import (
     CloneBase,
     Method,
     Refusal,
+    RefusalCode,
     Verification,
 )
 from cinder_cow.planning import plan as planning
@@ -35,12 +37,20 @@ PLANS = {
     Method.CLONE_BASE.value: 'a copy-on-write clone of the base image that'
     ' is there',
     Method.BUILD_BASE.value: 'a base image is made of it once, and the volume'
-    ' is a clone of that',
+    ' is its clone',
     Method.STREAM.value: 'all its bytes are copied into the volume',
     Method.DELEGATE.value: "left to Cinder's own path: a download and a"
     ' conversion on a local disk of cinder-volume',
     ERROR: 'no volume is made: the create ends with an error',
 }
+COSTS = (
+    'Bytes to move',
+    'Source',
+    'Seconds',
+    'Verification',
+    'First volume',
+    'Next volume',
+)
 VERIFICATIONS = {
     Verification.SHARED: 'nothing is copied: the volume shares the blocks that'
     ' Glance stored',
@@ -82,14 +92,35 @@ class Asker:
 
     user: str
     roles: list[str]
+    #: Whether cinder-volume asks as the same user, for all volumes.
+    is_of_section: bool
+    #: Of Keystone.
+    user_id: str
+    project_id: str
 
     def __str__(self) -> str:
         return f'{self.user}; its roles: {", ".join(self.roles) or "none"}'
 
-    @property
-    def lacks(self) -> list[str]:
-        """The roles that it would need to be shown all locations."""
-        return [each for each in ROLES if each not in self.roles]
+    def told(self, refusal: Refusal) -> Refusal:
+        """The same; where locations are hidden from this user, what mends it.
+
+        Of a user who is not cinder-volume's own the refusal says it.
+        """
+        lacking = [each for each in ROLES if each not in self.roles]
+        if (
+            refusal.code is not RefusalCode.NO_LOCATION
+            or not self.is_of_section
+            or not lacking
+        ):
+            return refusal
+        give = f'openstack role add --user {self.user_id}'
+        give += f' --project {self.project_id}'
+        return dataclasses.replace(
+            refusal,
+            reason=f'{refusal.reason} to {self.user}, which lacks the roles'
+            f' {" and ".join(lacking)}',
+            remedy='; '.join(f'{give} {each}' for each in lacking),
+        )
 
 
 def rows(explanation: Explanation, asker: Asker) -> dict[str, Any]:
@@ -104,7 +135,7 @@ def rows(explanation: Explanation, asker: Asker) -> dict[str, Any]:
             wrapped(f'{outline.method}: {PLANS[outline.method]}'),
         ),
         'Reason': outline.reason,
-        'Why': _why(explanation),
+        'Why': _why(explanation, asker),
         'Locations': _locations(explanation.locations, asker),
         'Base': _base(explanation),
         'Last build': _build(explanation.build),
@@ -139,7 +170,8 @@ def _image(outline: Outline) -> dict[str, Any]:
     record, image = outline.record, outline.image
     container = image.container_format
     disk = int(record.get('virtual_size') or 0)
-    more = f', a disk of {Bytes(disk)}' if disk else ''
+    differs = disk not in (0, image.size_bytes)
+    more = f', a disk of {Bytes(disk)}' if differs else ''
     return {
         'Image': image.image_id,
         'Name': errors.printable(record.get('name') or '', WIDTH - 3),
@@ -157,14 +189,16 @@ def _refusals(outline: Outline) -> tuple[Refusal, ...]:
     return plan.refusals
 
 
-def _why(explanation: Explanation) -> Told:
+def _why(explanation: Explanation, asker: Asker) -> Told:
     """Why it is no clone: what is not told with its locations."""
     outline = explanation.outline
     if outline.plan is None:
         text = errors.printable(outline.error, 2000)
         return Told([{'reason': text}], wrapped(text))
     told = [each.refusal for each in explanation.locations]
-    found = [each for each in _refusals(outline) if each not in told]
+    found = [
+        asker.told(each) for each in _refusals(outline) if each not in told
+    ]
     if found:
         return Told(
             [_of_refusal(each) for each in found],
@@ -192,13 +226,7 @@ def _refusal_text(refusal: Refusal) -> str:
 
 def _locations(locations: list[Located], asker: Asker) -> Told:
     if not locations:
-        text = f'Glance shows none to {asker.user}'
-        if asker.lacks:
-            text += (
-                f', which lacks the roles {" and ".join(asker.lacks)}:'
-                f' openstack role add --user USER --project PROJECT ROLE'
-            )
-        return Told([], wrapped(text))
+        return Told([], f'Glance shows none to {asker.user}')
     return Told(
         [_of_location(each) for each in locations],
         wrapped('\n'.join(map(_location_text, locations))),
@@ -276,9 +304,7 @@ def _build(build: BuildRecord | None) -> Told:
 def _costs(explanation: Explanation) -> dict[str, Any]:
     outline, expected = explanation.outline, explanation.expected
     if outline.plan is None:
-        nothing = dict.fromkeys(('Bytes to move', 'Seconds'))
-        volumes = dict.fromkeys(('First volume', 'Next volume'), 'none')
-        return {**nothing, 'Source': '', 'Verification': [], **volumes}
+        return dict.fromkeys(COSTS, Told(None, ''))
     first, following = _volumes(explanation)
     return {
         'Bytes to move': Bytes(_bytes(explanation)),

@@ -35,7 +35,8 @@ from cinder_cow.transfer.verification import ContentChecks
 
 #: What a create ends with by the plan alone: an answer, not a failure to ask.
 ENDS = (
-    api_checks.RefusedByCinder,
+    api_checks.ImageNotActive,
+    api_checks.VolumeTooSmall,
     errors.ImageTooBig,
     errors.ConversionDisabled,
     errors.ImageUnacceptable,

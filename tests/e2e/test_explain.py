@@ -1,7 +1,9 @@
 # SPDX-License-Identifier: Apache-2.0
 """What `cinder-cow explain` says is what a create then does."""
 
+import contextlib
 import json
+import logging
 import os
 import shlex
 import subprocess
@@ -9,12 +11,11 @@ import subprocess
 import openstack
 import pytest
 
+from cinder_cow.cli import main
 from tests.e2e.bases import cow_options, evict, packed
 
 MIB = 2**20
-CONTENT = os.urandom(2 * MIB)
 AUTO_BYTES = 4 * MIB
-LARGE = os.urandom(2 * AUTO_BYTES)
 #: A descriptor of a volume of ISO 9660 in its sector 16.
 ISO = bytes(16 * 2048) + b'\1CD001\1' + bytes(MIB)
 CONVERTED = {
@@ -30,6 +31,11 @@ WITHOUT_VIRTUAL_SIZE = 'UPDATE images SET virtual_size = NULL WHERE id = %s'
 DEACTIVATED = "UPDATE images SET status = 'deactivated' WHERE id = %s"
 
 
+def content(size=2 * MIB):
+    """Of each image its own, so that none shares a base."""
+    return os.urandom(size)
+
+
 @pytest.fixture(scope='module', autouse=True)
 def _options(stack):
     stack.restart_cinder_volume(
@@ -37,51 +43,66 @@ def _options(stack):
     )
 
 
-@pytest.fixture(autouse=True)
-def _nothing_is_left(stack, tidy, pool):
+@pytest.fixture(scope='module', autouse=True)
+def _nothing_is_left(stack, pool):
     yield
-    tidy.delete()
     evict(stack)
     assert pool.names() == []
 
 
+@pytest.fixture(autouse=True)
+def _deleted(tidy):
+    yield
+    tidy.delete()
+
+
 @pytest.fixture
-def explain(stack):
-    """Runs the command; answers what it tells."""
+def explain(stack, capsys, monkeypatch):
+    """What the command tells. Within this process, for speed."""
+    root = logging.getLogger()
+    level, handlers = root.level, list(root.handlers)
 
-    def run(*argv, status=0, **environment):
-        done = _run(stack, [*argv, '-f', 'json'], environment)
-        assert done.returncode == status, done.stderr
-        return json.loads(done.stdout)
+    def run(*argv, **environment):
+        for name, value in (stack.env() | environment).items():
+            monkeypatch.setenv(name, value)
+        status = main.main([*command(stack, *argv)[1:], '-f', 'json'])
+        out, err = capsys.readouterr()
+        assert (status, err) == (0, '')
+        return json.loads(out)
 
-    return run
+    yield run
+    root.setLevel(level)
+    root.handlers[:] = handlers
 
 
-def _run(stack, argv, environment):
-    command = ['cinder-cow', 'explain', *argv, '--backend', 'cow']
+def command(stack, *argv):
+    found = ['cinder-cow', 'explain', *argv, '--backend', 'cow']
     for name in ('cinder.conf', 'cinder-volume.conf'):
-        command += ['--config-file', str(stack.folder / 'cinder' / name)]
-    done = subprocess.run(
-        command,
-        env=os.environ | stack.env() | environment,
+        found += ['--config-file', str(stack.folder / 'cinder' / name)]
+    return found
+
+
+def called(stack, *argv):
+    return subprocess.run(
+        argv,
+        env=os.environ | stack.env(),
         capture_output=True,
         text=True,
         timeout=60,
         check=False,
     )
-    if told := os.environ.get('EXPLAIN_TOLD'):
-        table = [each for each in command if each not in ('-f', 'json')]
-        text = subprocess.run(
-            table,
-            env=os.environ | stack.env() | environment,
-            capture_output=True,
-            text=True,
-        )
-        with open(told, 'a') as f:
-            f.write(
-                f'$ {command}\n{text.stdout}{text.stderr}\n{done.stdout}\n'
-            )
-    return done
+
+
+@contextlib.contextmanager
+def configured(stack, lines):
+    """With more options, for the command alone."""
+    conf = stack.folder / 'cinder' / 'cinder-volume.conf'
+    kept = conf.read_text()
+    conf.write_text(f'{kept}\n{lines}\n')
+    try:
+        yield
+    finally:
+        conf.write_text(kept)
 
 
 @pytest.fixture
@@ -97,7 +118,7 @@ def make(tidy, tmp_path):
 
 
 def raw_in_the_volumes_cluster(tidy, make, stack):
-    return tidy.image(CONTENT)
+    return tidy.image(content())
 
 
 def iso_in_the_volumes_cluster(tidy, make, stack):
@@ -105,21 +126,21 @@ def iso_in_the_volumes_cluster(tidy, make, stack):
 
 
 def raw_in_a_file(tidy, make, stack):
-    return tidy.image(CONTENT, store='disk')
+    return tidy.image(content(), store='disk')
 
 
 def raw_in_another_cluster(tidy, make, stack):
-    return tidy.image(CONTENT, store='far')
+    return tidy.image(content(), store='far')
 
 
 def raw_without_a_hash(tidy, make, stack):
-    image = tidy.image(CONTENT, store='disk')
+    image = tidy.image(content(), store='disk')
     stack.sql('glance', HASHLESS, image)
     return image
 
 
 def raw_too_large_for_a_base(tidy, make, stack):
-    return tidy.image(LARGE, store='disk')
+    return tidy.image(content(2 * AUTO_BYTES), store='disk')
 
 
 def qcow2_in_the_volumes_cluster(tidy, make, stack):
@@ -147,7 +168,7 @@ def vhd_in_another_cluster(tidy, make, stack):
 
 
 def disk_in_an_ovf(tidy, make, stack):
-    return tidy.image(CONTENT, container_format='ovf')
+    return tidy.image(content(), container_format='ovf')
 
 
 @pytest.mark.parametrize(
@@ -195,7 +216,7 @@ def queued(tidy, make, stack):
 
 
 def deactivated(tidy, make, stack):
-    image = tidy.image(CONTENT)
+    image = tidy.image(content())
     stack.sql('glance', DEACTIVATED, image)
     return image
 
@@ -208,16 +229,16 @@ def of_two_gib(tidy, make, stack):
 
 
 def that_asks_for_two_gib(tidy, make, stack):
-    return tidy.image(CONTENT, min_disk=2)
+    return tidy.image(content(), min_disk=2)
 
 
 @pytest.mark.parametrize(
     ('kind', 'reason', 'words'),
     [
-        (queued, 'RefusedByCinder', "'queued'"),
-        (deactivated, 'RefusedByCinder', '--activate'),
+        (queued, 'ImageNotActive', "'queued'"),
+        (deactivated, 'ImageNotActive', '--activate'),
         (of_two_gib, 'ImageTooBig', 'at least 2 GiB'),
-        (that_asks_for_two_gib, 'RefusedByCinder', 'at least 2 GiB'),
+        (that_asks_for_two_gib, 'VolumeTooSmall', 'at least 2 GiB'),
     ],
     ids=lambda value: getattr(value, '__name__', None),
 )
@@ -253,20 +274,15 @@ def test_size_that_only_the_build_found_is_known_the_next_time(
 def test_remedy_of_a_foreign_store_makes_a_clone_of_it(
     tidy, cloud, stack, explain
 ):
-    image = tidy.image(CONTENT, store='disk')
+    image = tidy.image(content(), store='disk')
     (located,) = explain(image)['Locations']
     assert located['location'] == 'file://...'
     assert located['verdict'] == 'not-rbd'
 
-    command = located['remedy'].partition(': ')[2]
-    command = command.replace('STORE', 'ceph').replace('IMAGE', image)
-    subprocess.run(
-        shlex.split(command),
-        env=os.environ | stack.env(),
-        check=True,
-        capture_output=True,
-        timeout=60,
-    )
+    remedy = located['remedy'].partition(': ')[2]
+    remedy = remedy.replace('STORE', 'ceph').replace('IMAGE', image)
+    done = called(stack, *shlex.split(remedy))
+    assert done.returncode == 0, done.stderr
 
     told = explain(image)
     assert told['Plan'] == 'clone'
@@ -277,22 +293,22 @@ def test_remedy_of_a_foreign_store_makes_a_clone_of_it(
 
 
 def test_image_is_found_by_its_name(tidy, stack, explain):
-    image = tidy.image(CONTENT)
+    image = tidy.image(content())
     assert explain('e2e')['Image'] == image
     assert explain(image[:8])['Image'] == image
 
-    tidy.image(CONTENT)
-    done = _run(stack, ['e2e', '-f', 'json'], {})
+    tidy.image(content())
+    done = called(stack, *command(stack, 'e2e'))
     assert done.returncode == 1
-    assert '2 images' in done.stderr
+    assert done.stderr.startswith("2 images are meant by 'e2e'")
     assert image in done.stderr
 
 
 def test_table_has_all_images_of_the_cloud(tidy, demo, make, stack, explain):
     images = [
-        tidy.image(CONTENT),
-        tidy.image(CONTENT, store='far', cloud=demo, visibility='private'),
-        tidy.image(CONTENT, store='disk', os_hidden=True),
+        tidy.image(content()),
+        tidy.image(content(), store='far', cloud=demo, visibility='private'),
+        tidy.image(content(), store='disk', os_hidden=True),
         queued(tidy, make, stack),
     ]
 
@@ -306,17 +322,34 @@ def test_table_has_all_images_of_the_cloud(tidy, demo, make, stack, explain):
     ]
 
 
-def test_user_without_the_roles_is_told_so(stack, tidy, explain):
-    image = tidy.image(CONTENT)
-    conf = stack.folder / 'cinder' / 'cinder-volume.conf'
-    kept = conf.read_text()
-    conf.write_text(f'{kept}\n[glance]\nauth_type =\n')
-    try:
-        told = explain(image, OS_USERNAME='demo', OS_PROJECT_NAME='demo')
-    finally:
-        conf.write_text(kept)
+def test_user_of_the_environment_is_told_of_the_section(stack, tidy, explain):
+    image = tidy.image(content())
 
-    assert told['Plan'] == 'build-base'
-    assert told['Reason'] == 'no-location'
-    assert '[glance] section' in told['Why'][0]['remedy']
+    with configured(stack, '[glance]\nauth_type ='):
+        told = explain(image, OS_USERNAME='demo', OS_PROJECT_NAME='demo')
+
     assert told['Asked as'].startswith('the user of the OS_* variables')
+    assert (told['Plan'], told['Reason']) == ('build-base', 'no-location')
+    assert '[glance] section' in told['Why'][0]['remedy']
+
+
+def test_remedy_of_lacking_roles_shows_the_locations(
+    stack, tidy, cloud, explain
+):
+    image = tidy.image(content())
+    identity = cloud.connection.identity
+    user = identity.create_user(name='lone', password='secret')
+    project = identity.find_project('service')
+    reader = identity.find_role('reader')
+    identity.assign_project_role_to_user(project, user, reader)
+    try:
+        with configured(stack, '[glance]\nusername = lone\npassword = secret'):
+            (why,) = explain(image)['Why']
+            assert 'lacks the roles service and admin' in why['reason']
+            for remedy in why['remedy'].split('; '):
+                done = called(stack, *shlex.split(remedy))
+                assert done.returncode == 0, done.stderr
+
+            assert explain(image)['Plan'] == 'clone'
+    finally:
+        identity.delete_user(user)

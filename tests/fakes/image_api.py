@@ -70,6 +70,7 @@ class ImageApi:
                 'methods': ['password'],
                 'expires_at': '2999-01-01T00:00:00.000000Z',
                 'roles': [{'id': each, 'name': each} for each in self.roles],
+                'project': {'id': 'p', 'name': 'p', 'domain': {'id': 'd'}},
                 'user': {'id': 'u', 'name': 'u', 'domain': {'id': 'd'}},
                 'catalog': [],
             }

@@ -250,8 +250,8 @@ def test_signature_that_does_not_count_is_not_verified(told, image):
     ('changes', 'conf', 'argv', 'reason', 'words'),
     [
         ({'size': 2 * GIB}, {}, ['--size', '1'], 'ImageTooBig', '2 GiB'),
-        ({'min_disk': 3}, {}, ['--size', '2'], 'RefusedByCinder', '3 GiB'),
-        ({'status': 'queued'}, {}, [], 'RefusedByCinder', 'upload it'),
+        ({'min_disk': 3}, {}, ['--size', '2'], 'VolumeTooSmall', '3 GiB'),
+        ({'status': 'queued'}, {}, [], 'ImageNotActive', 'image-upload'),
         (
             {'disk_format': 'qcow2'},
             {'default': 'image_conversion_disable = True'},
@@ -324,22 +324,40 @@ def test_disk_that_an_earlier_build_found_too_big_is_known(told, image, store):
     assert told(QCOW2, '--size', '5')['Plan'] == 'build-base'
 
 
-def test_locations_that_are_hidden_name_the_user_and_the_roles(
-    run, told, api, image
+def test_roles_that_are_lacking_are_given_by_the_remedy(told, api, image):
+    image(RAW)
+    del api.locations[RAW]
+    api.roles = ['reader', 'service']
+
+    found = told(RAW)
+
+    assert found['Reason'] == 'no-location'
+    assert found['Asked as'].endswith('its roles: reader, service')
+    assert found['Why'] == [
+        {
+            'code': 'no-location',
+            'reason': 'Glance shows no location of the image to the user of'
+            ' the [glance] section, which lacks the roles admin',
+            'remedy': 'openstack role add --user u --project p admin',
+        }
+    ]
+
+
+def test_user_of_the_environment_is_given_no_role(
+    told, api, image, monkeypatch
 ):
     image(RAW)
     del api.locations[RAW]
     api.roles = ['reader']
+    for name, value in api.login().items():
+        monkeypatch.setenv(f'OS_{name.upper()}', value)
 
-    found = told(RAW)
-    _status, table, _err = run(RAW)
+    found = told(RAW, login={})
 
-    assert found['Reason'] == 'no-location'
-    assert found['Asked as'].endswith('its roles: reader')
-    assert '[glance] section' in found['Why'][0]['remedy']
-    assert 'lacks the roles service and admin' in ' '.join(
-        table.replace('|', '').split()
+    assert found['Asked as'] == (
+        'the user of the OS_* variables; its roles: reader'
     )
+    assert found['Why'][0]['remedy'].startswith('Add a [glance] section')
 
 
 def test_image_is_found_by_name_and_by_the_beginning_of_its_id(told, image):

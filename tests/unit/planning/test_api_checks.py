@@ -35,14 +35,14 @@ def test_image_one_byte_too_large_is_not(name):
 
 
 def test_volume_smaller_than_min_disk_is_not():
-    with pytest.raises(api_checks.RefusedByCinder, match='at least 5 GiB'):
+    with pytest.raises(api_checks.VolumeTooSmall, match='at least 5 GiB'):
         api_checks.require_taken(ACTIVE | {'min_disk': 5}, 4)
 
 
 @pytest.mark.parametrize(
     ('status', 'remedy'),
     [
-        ('queued', 'upload it'),
+        ('queued', 'image-upload'),
         ('saving', 'Wait'),
         ('importing', 'Wait'),
         ('deactivated', '--activate'),
@@ -51,7 +51,7 @@ def test_volume_smaller_than_min_disk_is_not():
     ],
 )
 def test_image_that_is_not_active_is_refused_with_its_remedy(status, remedy):
-    with pytest.raises(api_checks.RefusedByCinder, match=remedy) as caught:
+    with pytest.raises(api_checks.ImageNotActive, match=remedy) as caught:
         api_checks.require_taken({'id': 'i', 'status': status}, 1)
 
     assert repr(status) in str(caught.value)
