@@ -329,18 +329,13 @@ def _seconds(explanation: Explanation) -> Told:
     if not expected.bytes_copied:
         return Told(0, 'under a second')
     if rate is None:
-        return Told(
-            None,
-            wrapped(
-                f'not known: there is no base of this format that was read'
-                f' from the source {expected.source}'
-            ),
-        )
+        origin = f' from {expected.source}' if expected.source else ''
+        return Told(None, f'not known: no such copy{origin} was measured yet')
     seconds = round(rate.seconds(expected.bytes_copied), 1)
     text = (
-        f'about {Seconds(max(1, round(seconds)))}, by {rate.builds} bases of'
-        f' this format from the source {expected.source},'
-        f' {Bytes(int(rate.bytes_per_second))} per second'
+        f'about {Seconds(max(1, round(seconds)))}, at the'
+        f' {Bytes(int(rate.bytes_per_second))} per second of past builds of'
+        f' this format from {expected.source} ({rate.builds})'
     )
     return Told(seconds, wrapped(text))
 

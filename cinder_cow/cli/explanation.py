@@ -235,7 +235,11 @@ class Explainer:
             case CloneBase(base):
                 info = base.info
                 return CopyResult(
-                    '', info.verification, info.signature_verified, 0
+                    '',
+                    info.verification,
+                    info.signature_verified,
+                    # It is flattened: no clone can be mirrored.
+                    info.stored_bytes if outline.replicated else 0,
                 )
             case BuildBase():
                 assert self._parts.base_images is not None

@@ -217,6 +217,16 @@ def test_replicated_volume_is_a_copy(told, image):
     assert found['Bytes to move'] == 4096
 
 
+def test_replicated_clone_of_a_base_is_flattened(told, image, store):
+    store.add(BASE, b'b' * 100, stored_bytes=100)
+
+    found = told(image(QCOW2, disk_format='qcow2'), '--replicated')
+
+    assert found['Plan'] == 'clone-base'
+    assert (found['Bytes to move'], found['Seconds']) == (100, None)
+    assert 'flattened' in found['Next volume']
+
+
 def test_container_is_left_to_cinder(told, image):
     found = told(image(RAW, container_format='ovf'))
 
