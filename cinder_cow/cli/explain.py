@@ -4,12 +4,15 @@
 import argparse
 from collections.abc import Iterable, Iterator, Sequence
 import concurrent.futures
+import contextlib
+import sys
 import textwrap
 from typing import Any
 
 from cliff import lister
 from cliff.formatters import base as formatters
 from keystoneauth1 import exceptions as keystone_errors
+from rich import console, progress
 
 from cinder_cow import errors
 from cinder_cow.cli import explain_text, glance_access, image_lookup
@@ -88,9 +91,10 @@ class Explain(OfBackend, lister.Lister):
         explainer = Explainer(section, login, asked)
         if args.all:
             return COLUMNS, self._table(explainer, login, args.long)
-        record = image_lookup.find(login, args.image)
-        asker = _asker(section, login)
-        told = explain_text.rows(explainer.explain(record), asker)
+        with _answered(login):
+            record = image_lookup.find(login, args.image)
+            asker = _asker(section, login)
+            told = explain_text.rows(explainer.explain(record), asker)
         return tuple(told), tuple(told.values())
 
     def produce_output(
@@ -119,18 +123,42 @@ class Explain(OfBackend, lister.Lister):
     def _table(
         self, explainer: Explainer, login: GlanceLogin, long: bool
     ) -> Iterator[Row]:
-        records = list(image_lookup.every(login))
+        with _answered(login):
+            records = list(image_lookup.every(login))
         ids = [each['id'] for each in records]
         length = 36 if long else image_lookup.shortest(ids)
         with concurrent.futures.ThreadPoolExecutor(THREADS) as workers:
             outlines = workers.map(
                 lambda each: _tried(explainer, each), records
             )
-            for record, found in zip(records, outlines, strict=True):
+            told = progress.track(
+                zip(records, outlines, strict=True),
+                description='Images',
+                total=len(records),
+                console=console.Console(stderr=True),
+                transient=True,
+                disable=not sys.stderr.isatty(),
+            )
+            for record, found in told:
                 if not isinstance(found, Outline):
                     self._failed = True
                     self.app.LOG.error('%s: %s', record['id'], found)
                 yield _row(record, found, length, long)
+
+
+@contextlib.contextmanager
+def _answered(login: GlanceLogin) -> Iterator[None]:
+    """
+    :raises CommandFailed: when Glance or Keystone cannot be talked to.
+    """
+    try:
+        yield
+    except keystone_errors.ClientException as exc:
+        raise CommandFailed(
+            f'Could not ask Glance at {login.images.url}:'
+            f' {errors.printable(exc)}. See whether glance-api answers there,'
+            f' and glance_api_servers in cinder.conf.'
+        ) from exc
 
 
 def _tried(

@@ -404,6 +404,18 @@ def test_image_that_is_not_shown_names_the_user(run, api, roles, remedy):
     assert remedy in err
 
 
+@pytest.mark.parametrize('argv', [[RAW], ['--all']])
+def test_glance_that_does_not_answer_is_one_line(run, argv):
+    status, out, err = run(
+        *argv, backend='[DEFAULT]\nglance_api_servers = http://127.0.0.1:1'
+    )
+
+    assert (status, out) == (1, '')
+    assert err.startswith('Could not ask Glance at http://127.0.0.1:1: ')
+    assert 'glance_api_servers' in err
+    assert len(err.splitlines()) == 1
+
+
 def test_storage_that_fails_ends_the_command(run, image, backend):
     backend.failing.add('cloneable')
 
