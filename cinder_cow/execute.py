@@ -16,6 +16,7 @@ from cinder_cow import errors, model
 from cinder_cow.backends.base import ImageBackend
 from cinder_cow.base_images.ensure import BaseImages, Ensured
 from cinder_cow.model import Method, Result, Verification
+from cinder_cow.planning import plan as planning
 from cinder_cow.transfer.copier import CopyRequest, CopyResult, ImageCopier
 from cinder_cow.transfer.destination import ExistingDestination, NewDestination
 
@@ -76,7 +77,7 @@ def _clone(plan: model.Clone, request: CreateRequest, parts: Parts) -> Result:
     return _result(
         request,
         Method.CLONE,
-        'cloneable',
+        planning.reason(plan),
         verification=Verification.SHARED,
         parent=plan.parent.ref,
     )
@@ -141,7 +142,7 @@ def _clone_of(
     return _result(
         request,
         Method.BUILD_BASE if ensured.built else Method.CLONE_BASE,
-        _codes(plan.refusals) or 'based',
+        planning.reason(plan),
         verification=base.info.verification,
         parent=base.snapshot.ref,
         source=base.info.source,
@@ -199,7 +200,7 @@ def _delegate(plan: model.Delegate, request: CreateRequest) -> Result:
     return _result(
         request,
         Method.DELEGATE,
-        _codes(plan.refusals),
+        planning.reason(plan),
         verification=Verification.DELEGATED,
         refusals=plan.refusals,
     )
@@ -213,7 +214,7 @@ def _streamed(
     return _result(
         request,
         Method.STREAM,
-        _codes(refusals) or 'reimage',
+        planning.codes(refusals) or 'reimage',
         verification=copied.verification,
         source=copied.source,
         refusals=refusals,
@@ -231,10 +232,6 @@ def _result(
         reason,
         **more,
     )
-
-
-def _codes(refusals: tuple[model.Refusal, ...]) -> str:
-    return ','.join(dict.fromkeys(each.code.value for each in refusals))
 
 
 class _NewVolume:

@@ -116,6 +116,29 @@ class BaseBuilder:
         """Waits until one more copy may be made, and holds the right to it."""
         return self._image_copier.slot(request)
 
+    def expected(
+        self, name: str, image: ImageInfo, request: CopyRequest, in_place: bool
+    ) -> CopyResult:
+        """What :meth:`build` would do now; ``bytes_copied`` would be read.
+
+        :param in_place: whether the image lies where a scratch can be cloned
+            of it.
+        :raises CowError: what would end the build before a byte is copied.
+        """
+        require_hash = request.require_hash or base_names.is_shared(name)
+        if rules.is_the_disk(image) or not in_place:
+            return self._image_copier.expected(
+                image,
+                dataclasses.replace(request, require_hash=require_hash),
+                image.size_bytes,
+            )
+        found = IN_PLACE
+        if request.verifier or require_hash or self._settings.require_hash:
+            found = scratch_check.expected(
+                image, request, require_hash or self._settings.require_hash
+            )
+        return dataclasses.replace(found, bytes_copied=image.size_bytes)
+
     def build(
         self,
         name: str,

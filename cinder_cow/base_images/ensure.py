@@ -26,7 +26,7 @@ from cinder_cow.base_images.builder import BaseBuilder
 from cinder_cow.base_images.eviction import EVICT_SECONDS
 from cinder_cow.model import Base, ImageInfo, Verification
 from cinder_cow.planning import plan
-from cinder_cow.transfer.copier import CopyRequest
+from cinder_cow.transfer.copier import CopyRequest, CopyResult
 
 LOG = logging.getLogger(__name__)
 
@@ -158,6 +158,19 @@ class BaseImages:
         """
         base = self.store.find(self.name(image))
         return base if base is not None and self._suffices(base) else None
+
+    def expected(
+        self, image: ImageInfo, request: CopyRequest, in_place: bool
+    ) -> CopyResult:
+        """What building the image's base would do now.
+
+        :param in_place: whether the image lies where a scratch can be cloned
+            of it.
+        :raises CowError: what would end it before a byte is copied.
+        """
+        return self._base_builder.expected(
+            self.name(image), image, request, in_place
+        )
 
     def ensure(
         self, image: ImageInfo, request: CopyRequest, volume_bytes: int

@@ -9,7 +9,7 @@ from cinder_cow.backends.base_store import Readable
 from cinder_cow.backends.writer import Done, VolumeWriter
 from cinder_cow.model import ImageInfo
 from cinder_cow.transfer.copier import CopyRequest, CopyResult
-from cinder_cow.transfer.verification import ContentChecks
+from cinder_cow.transfer.verification import ContentChecks, Verifier
 
 BLOCK_BYTES = 4 * 2**20
 TERMS = copying.CopyTerms(
@@ -37,9 +37,7 @@ def verify(
     :raises StorageError: when it cannot be read.
     """
     verifier = request.verifier and request.verifier()
-    checks = ContentChecks(
-        image, SOURCE, verifier or None, hashed=True, require_hash=require_hash
-    )
+    checks = _checks(image, verifier or None, require_hash)
     if image.size_bytes and content.size_bytes != image.size_bytes:
         raise errors.SourceDamaged(
             SOURCE,
@@ -59,6 +57,27 @@ def verify(
     )
     checks.conclude()
     return CopyResult(SOURCE, checks.verification, verifier is not None, 0)
+
+
+def expected(
+    image: ImageInfo, request: CopyRequest, require_hash: bool
+) -> CopyResult:
+    """What :func:`verify` would find if all is well. Nothing is read.
+
+    :raises ImageUnacceptable: when it has no hash and needs one.
+    """
+    checks = _checks(image, None, require_hash)
+    return CopyResult(
+        SOURCE, checks.verification, request.verifier is not None, 0
+    )
+
+
+def _checks(
+    image: ImageInfo, verifier: Verifier | None, require_hash: bool
+) -> ContentChecks:
+    return ContentChecks(
+        image, SOURCE, verifier, hashed=True, require_hash=require_hash
+    )
 
 
 def _blocks(content: Readable) -> Iterator[bytes]:

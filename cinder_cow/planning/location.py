@@ -23,6 +23,18 @@ def parse(url: str) -> SnapshotRef | Refusal:
     return SnapshotRef(*names)
 
 
+def label(url: str) -> str:
+    """What may be shown of a location: of a foreign store its scheme alone.
+
+    Its URL may carry credentials (swift, http).
+    """
+    found = parse(url)
+    if isinstance(found, SnapshotRef):
+        return str(found)
+    scheme = _scheme(url)
+    return f'{scheme}://...' if scheme else 'no URL'
+
+
 def _unquote(part: str) -> str | None:
     """The part without its percent-quoting; None where it is no text."""
     try:
@@ -33,16 +45,20 @@ def _unquote(part: str) -> str | None:
 
 
 def _not_rbd(url: str) -> Refusal:
-    # Only the scheme is shown: a URL may carry credentials (swift, http). And
-    # only what is one: users may write locations, for a terminal too.
-    found = re.match(r'([A-Za-z][A-Za-z0-9+.-]{0,15})://', url)
-    scheme = found[1] if found else 'none'
+    # Only the scheme is shown: a URL may carry credentials (swift, http).
+    scheme = _scheme(url) or 'none'
     return Refusal(
         RefusalCode.NOT_RBD,
         f"The image lies in a store with URL scheme '{scheme}', not rbd",
         'Copy it into an rbd store of this cluster: glance image-import'
         ' --import-method copy-image --stores STORE IMAGE',
     )
+
+
+def _scheme(url: str) -> str | None:
+    # Only what is one: users may write locations, for a terminal too.
+    found = re.match(r'([A-Za-z][A-Za-z0-9+.-]{0,15})://', url)
+    return found[1] if found else None
 
 
 def _malformed(url: str) -> Refusal:

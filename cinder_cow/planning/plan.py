@@ -13,6 +13,7 @@ from cinder_cow.model import (
     CloneBase,
     Delegate,
     ImageInfo,
+    Method,
     Plan,
     Refusal,
     RefusalCode,
@@ -108,6 +109,37 @@ def choose(
     if not rules.is_the_disk(image):
         return Delegate(verdict.refusals)
     return _stream(image, target, verdict.refusals)
+
+
+def method(plan: Plan) -> Method:
+    """What the plan is called in the log, where nothing comes in between."""
+    match plan:
+        case Clone():
+            return Method.CLONE
+        case CloneBase():
+            return Method.CLONE_BASE
+        case BuildBase():
+            return Method.BUILD_BASE
+        case Stream():
+            return Method.STREAM
+        case Delegate():
+            return Method.DELEGATE
+
+
+def reason(plan: Plan) -> str:
+    """Why, for the log: refusal codes, or a word where there is none."""
+    match plan:
+        case Clone():
+            return 'cloneable'
+        case CloneBase() | BuildBase():
+            return codes(plan.refusals) or 'based'
+        case Stream() | Delegate():
+            return codes(plan.refusals)
+
+
+def codes(refusals: tuple[Refusal, ...]) -> str:
+    """The codes of all, each once."""
+    return ','.join(dict.fromkeys(each.code.value for each in refusals))
 
 
 def _of_base(

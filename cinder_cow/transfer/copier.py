@@ -23,7 +23,7 @@ from cinder_cow.sources.base import (
     ImageSource,
     StreamReading,
 )
-from cinder_cow.transfer import pace
+from cinder_cow.transfer import opening, pace
 from cinder_cow.transfer.destination import Destination
 from cinder_cow.transfer.limiter import CopyLimiter, Place
 from cinder_cow.transfer.verification import ContentChecks, Verifier
@@ -155,6 +155,33 @@ class ImageCopier:
             self._settings, self._sources, image, request, destination
         ).run()
 
+    def expected(
+        self, image: ImageInfo, request: CopyRequest, most_bytes: int
+    ) -> CopyResult:
+        """What :meth:`copy` would do now; ``bytes_copied`` would be read.
+
+        The source is opened, and nothing is copied.
+
+        :param most_bytes: what the destination holds.
+        :raises SourceError: when no source has it, or it is damaged.
+        :raises ImageUnacceptable: when it has no hash and needs one.
+        :raises ImageTooBig: when it does not fit.
+        :raises StorageError: when the source cannot be asked.
+        """
+        with _closed(
+            opening.opened(self._sources, image, request.glance)
+        ) as reading:
+            opening.require_size(image, reading, most_bytes)
+            checks = _checks(self._settings, image, request, reading, None)
+            return CopyResult(
+                reading.source,
+                checks.verification,
+                request.verifier is not None,
+                image.size_bytes
+                if isinstance(reading, StreamReading)
+                else reading.data_bytes,
+            )
+
 
 class _Copy:
     """One copy, with all its tries. Used once."""
@@ -243,18 +270,21 @@ class _Copy:
         raise AssertionError('not reached')
 
     def _try(self, open_destination: Callable[[], VolumeWriter]) -> CopyResult:
-        with _closed(self._open_source()) as reading:
+        with _closed(
+            opening.opened(self._sources, self._image, self._request.glance)
+        ) as reading:
             self._source = reading.source
             self._debug('source %s is open', reading.source)
-            _require_size(self._image, reading, self._destination)
+            opening.require_size(
+                self._image, reading, self._destination.size_bytes
+            )
             make_verifier = self._request.verifier
-            checks = ContentChecks(
+            checks = _checks(
+                self._settings,
                 self._image,
-                reading.source,
+                self._request,
+                reading,
                 make_verifier() if make_verifier is not None else None,
-                hashed=_worth_hashing(reading),
-                require_hash=self._settings.require_hash
-                or self._request.require_hash,
             )
             with self._damage_named(), _closed(open_destination()) as writer:
                 self._debug('destination is open')
@@ -265,19 +295,6 @@ class _Copy:
             checks.verification,
             make_verifier is not None,
             copied.bytes_written,
-        )
-
-    def _open_source(self) -> StreamReading | ExtentReading:
-        """The image from the first source that has it."""
-        refusals = []
-        for source in self._sources:
-            found = source.open(self._image, self._request.glance)
-            if not isinstance(found, list):
-                return found
-            refusals.extend(found)
-        reasons = '; '.join(map(str, refusals)) or 'cow_sources is empty'
-        raise errors.SourceUnreachable(
-            'any of cow_sources', self._image.image_id, reasons
         )
 
     def _copy(
@@ -353,6 +370,22 @@ class _Copy:
         )
 
 
+def _checks(
+    settings: CopySettings,
+    image: ImageInfo,
+    request: CopyRequest,
+    reading: StreamReading | ExtentReading,
+    verifier: Verifier | None,
+) -> ContentChecks:
+    return ContentChecks(
+        image,
+        reading.source,
+        verifier,
+        hashed=opening.is_worth_hashing(reading),
+        require_hash=settings.require_hash or request.require_hash,
+    )
+
+
 @contextlib.contextmanager
 def _closed(resource: Closable) -> Iterator[Closable]:
     """Closes it in the end. A failure to close hides no error before it."""
@@ -365,37 +398,3 @@ def _closed(resource: Closable) -> Iterator[Closable]:
             LOG.warning('%s', failure)
         raise
     resource.close()
-
-
-def _worth_hashing(reading: StreamReading | ExtentReading) -> bool:
-    """Whether the hash costs no more than twice what is read anyway.
-
-    Holes are not read, but a hash has to see their zeros: at 586 MB/s for
-    sha512 a 10 GiB image of 100 MiB would wait 18 s for a copy of one. What
-    librbd reads has Ceph's own checksums, as what a clone shares.
-    """
-    if isinstance(reading, StreamReading):
-        return True
-    return reading.size_bytes <= 2 * reading.data_bytes
-
-
-def _require_size(
-    image: ImageInfo,
-    reading: StreamReading | ExtentReading,
-    destination: Destination,
-) -> None:
-    """What the source itself says may differ from what Glance records."""
-    if isinstance(reading, StreamReading):
-        return
-    if reading.size_bytes > destination.size_bytes:
-        raise errors.ImageTooBig(
-            image.image_id, reading.size_bytes, destination.size_bytes
-        )
-    if image.size_bytes and reading.size_bytes != image.size_bytes:
-        # No hash may tell: see _worth_hashing.
-        raise errors.SourceDamaged(
-            reading.source,
-            image.image_id,
-            f'it holds {reading.size_bytes} bytes, and Glance records'
-            f' {image.size_bytes}',
-        )

@@ -1,6 +1,7 @@
 # SPDX-License-Identifier: Apache-2.0
 """The verifier of an image's signature, by cursive."""
 
+from collections.abc import Mapping
 from typing import Any, cast
 
 from castellan.common import exception as key_errors
@@ -29,6 +30,18 @@ CERTIFICATE_ERRORS = (
 )
 
 
+def require_complete(image_id: str, properties: Mapping[str, Any]) -> None:
+    """See that there is all that a signature is verified by.
+
+    :raises SignatureInvalid: when there is not.
+    """
+    missing = [name for name in PROPERTIES if not properties.get(name)]
+    if missing:
+        raise errors.SignatureInvalid(
+            image_id, f'it is signed, but has no {", ".join(missing)}'
+        )
+
+
 def verifier(
     context: Any, image_id: str, properties: dict[str, Any]
 ) -> Verifier:
@@ -39,11 +52,7 @@ def verifier(
     :raises SignatureInvalid: when the properties are not complete, or the
         certificate cannot be used.
     """
-    missing = [name for name in PROPERTIES if not properties.get(name)]
-    if missing:
-        raise errors.SignatureInvalid(
-            image_id, f'it is signed, but has no {", ".join(missing)}'
-        )
+    require_complete(image_id, properties)
     try:
         found = signature_utils.get_verifier(
             context=context, **{name: properties[name] for name in PROPERTIES}
