@@ -33,12 +33,13 @@ def start(parts, confinement):
 
 
 def _run(parts, confinement):
-    answer, examples = glance_selftest.glance_check()
-    records.check_result(answer)
+    seen = glance_selftest.look()
+    for answer in seen.answers:
+        records.check_result(answer)
     for answer in conversion.checks(confinement):
         records.check_result(answer)
     try:
-        for answer in parts().backend.selftest(examples):
+        for answer in parts().backend.selftest(seen.examples):
             records.check_result(answer)
     except errors.CowError as exc:
         LOG.warning('self-test: the storage could not be asked: %s', exc)

@@ -6,16 +6,16 @@ from collections.abc import Iterable, Iterator
 import time
 from typing import Any
 
-from cliff import command, lister, show
+from cliff import lister, show
 
 from cinder_cow import backends, errors, wiring
 from cinder_cow.backends.base_store import BaseStore, StoredBase
 from cinder_cow.base_images import eviction, sweep
 from cinder_cow.base_images.eviction import Outcome
-from cinder_cow.cli import configuration
 from cinder_cow.cli.columns import Bytes, Seconds, Words, moment
 from cinder_cow.cli.configuration import Section
 from cinder_cow.cli.failures import CommandFailed
+from cinder_cow.cli.of_backend import OfBackend
 
 COLUMNS = (
     'Name',
@@ -31,32 +31,7 @@ COLUMNS = (
 GONE = ('Name', 'Image IDs', 'Action', 'Reason', 'Bytes', 'Idle')
 
 
-class _OfBackend(command.Command):
-    """Of one backend in cinder.conf."""
-
-    def get_parser(self, prog_name: str) -> argparse.ArgumentParser:
-        parser: argparse.ArgumentParser = super().get_parser(prog_name)
-        parser.add_argument(
-            '--config-file',
-            action='append',
-            default=[],
-            metavar='PATH',
-            help='cinder.conf; may be given again. Without it those that'
-            ' cinder-volume reads: /etc/cinder/cinder.conf and its like.',
-        )
-        parser.add_argument(
-            '--backend',
-            metavar='SECTION',
-            help="The backend's section. Without it the only one of"
-            ' enabled_backends with the driver of cinder-cow.',
-        )
-        return parser
-
-    def section(self, args: argparse.Namespace) -> Section:
-        return configuration.section(args.config_file, args.backend)
-
-
-class List(_OfBackend, lister.Lister):
+class List(OfBackend, lister.Lister):
     """List the base images, the least recently used first."""
 
     def take_action(
@@ -67,7 +42,7 @@ class List(_OfBackend, lister.Lister):
         return COLUMNS, [_row(store, each) for each in bases]
 
 
-class Show(_OfBackend, show.ShowOne):
+class Show(OfBackend, show.ShowOne):
     """Show how one base image was made, and who uses it."""
 
     def get_parser(self, prog_name: str) -> argparse.ArgumentParser:
@@ -95,7 +70,7 @@ class Show(_OfBackend, show.ShowOne):
         return (*COLUMNS, *more), (*_row(store, base), *more.values())
 
 
-class Evict(_OfBackend):
+class Evict(OfBackend):
     """Remove base images that no volume needs."""
 
     def get_parser(self, prog_name: str) -> argparse.ArgumentParser:
@@ -122,7 +97,7 @@ class Evict(_OfBackend):
         return int(failed)
 
 
-class Sweep(_OfBackend, lister.Lister):
+class Sweep(OfBackend, lister.Lister):
     """Remove base images beyond the limits, and abandoned builds."""
 
     _failed = False

@@ -78,11 +78,15 @@ def _is_confined(shut_in: Confinement) -> CheckResult:
             else 'the checks of an image are the only walls'
         )
         answer = f'no, this kernel has no Landlock: {effect}'
-        return CheckResult(question, False, answer, remedy)
+        return CheckResult(
+            question, False, answer, remedy, minor=not shut_in.required
+        )
     if version < _PORTS_VERSION:
         answer = (
             'its files are, and its connections are not: Landlock has no'
             ' rules for TCP ports before Linux 6.7'
         )
-        return CheckResult(question, None, answer, 'Use a newer kernel')
+        return CheckResult(
+            question, False, answer, 'Use a newer kernel', minor=True
+        )
     return CheckResult(question, True, 'yes')

@@ -44,7 +44,7 @@ def test_the_real_qemu_img_is_asked_behind_its_wall():
     [
         (0, False, False, 'the only walls'),
         (0, True, False, 'no image that has to be converted can be used'),
-        (3, False, None, 'no rules for TCP'),
+        (3, False, False, 'no rules for TCP'),
         (4, True, True, 'yes'),
     ],
 )
