@@ -78,12 +78,15 @@ def _words(result: CheckResult) -> tuple[str, ...]:
 
 def _lines(result: CheckResult) -> tuple[str, ...]:
     """Folded, so that the table fits a terminal."""
-    paragraphs = [f'{result.answer}.', f'{result.remedy}.']
+    answer = [f'{result.answer}.', f'{result.remedy}.']
     if not result.remedy:
-        paragraphs = [result.answer]
-    answer = '\n'.join(textwrap.fill(p, ANSWER_WIDTH) for p in paragraphs)
+        answer = [result.answer]
     return (
-        textwrap.fill(result.question, CHECK_WIDTH),
+        _folded(result.question, CHECK_WIDTH),
         result.grade.value,
-        answer,
+        '\n'.join(_folded(each, ANSWER_WIDTH) for each in answer),
     )
+
+
+def _folded(text: str, width: int) -> str:
+    return textwrap.fill(text, width, break_on_hyphens=False)

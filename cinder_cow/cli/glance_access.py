@@ -104,6 +104,7 @@ def of_section(section: Section) -> GlanceLogin:
     :raises CommandFailed: when the catalog has no Glance.
     """
     conf = section.conf
+    _register(conf)
     session = keystone.load_session_from_conf_options(
         conf, GROUP, auth=keystone.load_auth_from_conf_options(conf, GROUP)
     )

@@ -25,7 +25,7 @@ from cinder_cow.sources.glance_images import (
 #: Images that are looked at: enough to meet one in every store.
 MOST_IMAGES = 5
 LOGIN = 'Does Keystone let in the user of [glance]'
-ALL_IMAGES = 'Does Glance show all images to the user of [glance]'
+ALL_IMAGES = 'Has the user of [glance] the role admin'
 LOCATIONS = 'Does Glance show us where images lie'
 #: Of the locations API.
 SERVICE_ROLE = 'service'
@@ -90,15 +90,14 @@ def _answers(
         yield _not_let_in(exc)
         return
     yield CheckResult(LOGIN, True, 'yes')
+    yield _all_images(glance, roles)
     try:
         records = _some(glance, most, sort_key='created_at', sort_dir='desc')
         largest = _some(glance, most, sort_key='size', sort_dir='desc')
-        yield _all_images(glance, roles)
+        seen.largest_bytes = max(map(_size, largest), default=0)
         yield _locations(glance, roles, records, seen)
     except (keystone_errors.ClientException, GlanceNotTrusted) as exc:
         yield _not_shown(exc)
-        return
-    seen.largest_bytes = max(map(_size, largest), default=0)
 
 
 def _some(
@@ -144,7 +143,7 @@ def _all_images(glance: GlanceImages, roles: list[str]) -> CheckResult:
     return CheckResult(
         ALL_IMAGES,
         False,
-        f'no, it has not the role {ROLE}: private images of other projects'
+        f'no, {", ".join(roles) or "none"}: private images of other projects'
         f' are answered with 404, as if they were deleted',
         f'Give it the role: {glance.role_remedy(ROLE)}',
     )
@@ -162,12 +161,24 @@ def _locations(
     if not records:
         return CheckResult(LOCATIONS, None, 'not known, there is no image yet')
     if urls:
-        shown = f'yes, {len(urls)} for {len(records)} images'
-        return CheckResult(LOCATIONS, True, shown)
+        return _shown(glance, roles, f'{len(urls)} for {len(records)} images')
     status = glance.location_status(records[0]['id'])
     answer, remedy = _why_hidden(glance, roles, status)
     return CheckResult(
         LOCATIONS, False, f'no, {answer}: no image is cloned in place', remedy
+    )
+
+
+def _shown(glance: GlanceImages, roles: list[str], found: str) -> CheckResult:
+    if SERVICE_ROLE in roles:
+        return CheckResult(LOCATIONS, True, f'yes, {found}')
+    return CheckResult(
+        LOCATIONS,
+        False,
+        f'yes, {found}, though the user of [glance] has not the role'
+        f' {SERVICE_ROLE}: a newer Glance may show none to it',
+        f'Give it the role: {glance.role_remedy(SERVICE_ROLE)}',
+        minor=True,
     )
 
 
@@ -183,7 +194,7 @@ def _why_hidden(
     if status == 403:
         return (
             f'they are hidden from the role {SERVICE_ROLE} (403)',
-            "Take what overrides get_image_location from Glance's policy.yaml:"
+            "Take what overrides fetch_image_location from Glance's policy.yaml:"
             ' its default is rule:service_api',
         )
     if status == 404:
@@ -207,7 +218,7 @@ def _not_shown(exc: Exception) -> CheckResult:
                 ' name the Keystone of auth_url in [glance]'
             )
         case GlanceNotTrusted(status=403):
-            answer = 'no, it may not list images (403)'
+            answer = 'no, its roles do not let it list images (403)'
             remedy = (
                 f'Give it the roles {SERVICE_ROLE} and {ROLE}, or take what'
                 f" overrides get_images from Glance's policy.yaml"
@@ -215,4 +226,4 @@ def _not_shown(exc: Exception) -> CheckResult:
         case _:
             answer = f'not known, {_printed(exc)}'
             remedy = 'Correct glance_api_servers, or see to Glance'
-    return CheckResult(ALL_IMAGES, False, answer, remedy)
+    return CheckResult(LOCATIONS, False, answer, remedy)

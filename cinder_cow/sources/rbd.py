@@ -104,7 +104,11 @@ def _images_of(
             answer
             for pool in sorted(there)
             for answer in image_pools.image_pool(
-                connection, policy, pool, examples
+                connection,
+                policy,
+                pool,
+                examples,
+                effect='images there are copied by way of Glance',
             )
         ]
 

@@ -65,8 +65,13 @@ def image_pool(
     pool: str,
     examples: Iterable[SnapshotRef],
     called: str = 'the image pool',
+    effect: str = 'no image there is cloned in place',
 ) -> list[CheckResult]:
-    """Whether the user of the policy may read the images and their data."""
+    """Whether the user of the policy may read the images and their data.
+
+    :param called: what the pool is called.
+    :param effect: of a pool that cannot be read.
+    """
     question = f'May client.{policy.user} read {called} {pool}'
     match snapshots.readable(connection, pool):
         case None:
@@ -89,7 +94,7 @@ def image_pool(
                 CheckResult(
                     question,
                     False,
-                    f'no, {absence.value}: no image there is cloned in place',
+                    f'no, {absence.value}: {effect}',
                     caps.remedy(
                         policy.user, f'profile rbd-read-only pool={pool}'
                     ),
@@ -113,7 +118,7 @@ def _data_pools(
             pool_reading.denied(connection, data_pool, name),
             policy,
             f'profile rbd-read-only pool={data_pool}',
-            'volumes of such images are made, and every read of one fails',
+            'volumes are made of such images, and every read of one fails',
         )
         for data_pool, name in objects.items()
     ]
@@ -186,11 +191,18 @@ def _clone_format(connection: Connection) -> CheckResult:
     question = 'Are clones made in format 2'
     if snapshots.clone_v2(connection):
         return CheckResult(question, True, 'yes')
+    remedy = (
+        'Where all clients are mimic or newer: ceph osd'
+        ' set-require-min-compat-client mimic'
+    )
+    if connection.cluster.conf_get('rbd_default_clone_format') == '1':
+        remedy = (
+            'Take rbd_default_clone_format out of ceph.conf and of ceph config'
+        )
     return CheckResult(
         question,
         False,
         'no, in format 1: an image with volumes cannot be deleted in Glance',
-        'Where all clients are mimic or newer: ceph osd'
-        ' set-require-min-compat-client mimic',
+        remedy,
         minor=True,
     )

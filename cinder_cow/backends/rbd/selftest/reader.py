@@ -23,6 +23,7 @@ from cinder_cow.backends.rbd.selftest import image_pools
 from cinder_cow.backends.rbd.settings import RbdSettings
 from cinder_cow.model import SnapshotRef
 
+_EFFECT = 'servers with volumes cloned from there do not start'
 _DENIED = (-errno.EPERM, -errno.EACCES)
 
 
@@ -73,11 +74,11 @@ def _read(
             answer
             for pool in image_pools.pools(policy, examples)
             for answer in image_pools.image_pool(
-                connection, policy, pool, examples
+                connection, policy, pool, examples, effect=_EFFECT
             )
         ),
         *image_pools.image_pool(
-            connection, policy, bases, (), 'the pool of the bases'
+            connection, policy, bases, (), 'the pool of the bases', _EFFECT
         ),
     ]
 
@@ -121,8 +122,8 @@ def _key(settings: RbdSettings, user: str, keyring: str) -> dict[str, str]:
             f'no: this host has no keyring of it, and'
             f' client.{settings.user or "admin"} may not ask the cluster.'
             f' Whether it may read what volumes are clones of is not known',
-            f'Where ceph works as admin: ceph auth get client.{user} -o PATH;'
-            f' then give --nova-keyring PATH',
+            f'Have an administrator of Ceph do: ceph auth get client.{user}'
+            f' -o PATH; and give --nova-keyring PATH',
             minor=True,
         )
     if status:

@@ -28,7 +28,9 @@ def check(settings: RbdSettings, pool: str, image_bytes: int) -> CheckResult:
             f'not known, {errors.printable(exc.cause)}',
             exc.remedy.rstrip('.'),
         )
-    shown = f'{free / GIB:.1f} GiB are free, it has {image_bytes / GIB:.1f}'
+    shown = f'{free / GIB:.1f} GiB are free'
+    if image_bytes:
+        shown += f', it has {image_bytes / GIB:.1f}'
     if free > image_bytes:
         return CheckResult(question, True, f'yes, {shown}')
     effect = 'nothing can be written' if not free else 'a copy of it fails'
@@ -36,8 +38,7 @@ def check(settings: RbdSettings, pool: str, image_bytes: int) -> CheckResult:
         question,
         False,
         f'no, {shown}: {effect}',
-        f'Delete what is not needed (cinder-cow base sweep), add OSDs, or'
-        f' raise the quota: ceph osd pool set-quota {pool} max_bytes 0 takes'
-        f' it away',
+        f'Delete what is not needed (cinder-cow base sweep), add OSDs, or take'
+        f' the quota away: ceph osd pool set-quota {pool} max_bytes 0',
         minor=bool(free),
     )
