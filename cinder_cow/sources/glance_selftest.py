@@ -143,7 +143,7 @@ def _all_images(glance: GlanceImages, roles: list[str]) -> CheckResult:
     return CheckResult(
         ALL_IMAGES,
         False,
-        f'no, {", ".join(roles) or "none"}: private images of other projects'
+        f'no, it has {", ".join(roles) or "none"}: private images of others'
         f' are answered with 404, as if they were deleted',
         f'Give it the role: {glance.role_remedy(ROLE)}',
     )
@@ -194,8 +194,8 @@ def _why_hidden(
     if status == 403:
         return (
             f'they are hidden from the role {SERVICE_ROLE} (403)',
-            "Take what overrides fetch_image_location from Glance's policy.yaml:"
-            ' its default is rule:service_api',
+            'Take what overrides fetch_image_location out of the policy.yaml'
+            ' of Glance: its default is rule:service_api',
         )
     if status == 404:
         return (
@@ -221,7 +221,7 @@ def _not_shown(exc: Exception) -> CheckResult:
             answer = 'no, its roles do not let it list images (403)'
             remedy = (
                 f'Give it the roles {SERVICE_ROLE} and {ROLE}, or take what'
-                f" overrides get_images from Glance's policy.yaml"
+                f' overrides get_images out of the policy.yaml of Glance'
             )
         case _:
             answer = f'not known, {_printed(exc)}'

@@ -101,7 +101,9 @@ def _images_of(
         policy = clone_policy(cluster, connection)
         there = {ref.pool for ref in examples if ref.fsid == policy.fsid}
         return [
-            answer
+            dataclasses.replace(
+                answer, question=f'{answer.question} of {cluster.conf_path}'
+            )
             for pool in sorted(there)
             for answer in image_pools.image_pool(
                 connection,

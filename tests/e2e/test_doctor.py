@@ -22,7 +22,6 @@ LOGIN = 'Does Keystone let in the user of [glance]'
 ADMIN = 'Has the user of [glance] the role admin'
 LOCATIONS = 'Does Glance show us where images lie'
 CONVERTED = 'Can images be converted here'
-KEY = f'Is the key of client.{USER} on this host'
 WRITTEN = f'May client.{USER} write the volumes to volumes'
 READ = f'May client.{USER} read the image pool images'
 FITS = 'Does the largest image fit into volumes'
@@ -157,13 +156,15 @@ def test_pool_that_is_not_there(patient):
 
 
 def test_keyring_that_is_missing(patient):
+    conf = patient.cluster.conf
+    question = f'Is the key of client.{USER} for {conf} on this host'
     patient.keyring.unlink()
     rows = patient.rows()
-    assert result(rows, KEY) == 'fail'
+    assert result(rows, question) == 'fail'
     assert WRITTEN not in rows  # nothing more can be asked
 
-    patient.apply_command(rows[KEY]['Remedy'])
-    assert result(patient.rows(), KEY) == 'pass'
+    patient.apply_command(rows[question]['Remedy'])
+    assert result(patient.rows(), question) == 'pass'
 
 
 def test_key_that_the_cluster_does_not_know(patient):

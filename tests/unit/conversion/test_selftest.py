@@ -54,3 +54,10 @@ def test_it_warns_of_a_missing_wall(monkeypatch, version, required, ok, words):
     assert found.ok is ok
     assert words in str(found)
     assert ok or found.remedy
+
+
+def test_it_knows_a_qemu_img_that_does_not_run(tmp_path, monkeypatch):
+    install(tmp_path, monkeypatch, 'error while loading shared libraries')
+    found, _ = selftest.checks(NOT_CONFINED)
+    assert found.ok is False
+    assert 'error while loading shared libraries' in found.answer

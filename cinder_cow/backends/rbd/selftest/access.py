@@ -25,8 +25,16 @@ def checks(settings: RbdSettings) -> list[CheckResult]:
     return found
 
 
+def _shown(settings: RbdSettings) -> str:
+    return settings.conf_path or f'{settings.cluster_name}.conf'
+
+
+def _user(settings: RbdSettings) -> str:
+    return f'client.{settings.user or "admin"}'
+
+
 def _conf(settings: RbdSettings) -> CheckResult:
-    shown = settings.conf_path or f'{settings.cluster_name}.conf'
+    shown = _shown(settings)
     question = f'Can {shown} be read'
     try:
         with _unconnected(settings):
@@ -62,8 +70,8 @@ def _keyring(settings: RbdSettings) -> CheckResult:
             name: cluster.conf_get(name) or ''
             for name in ('auth_client_required', 'key', 'keyfile', 'keyring')
         }
-    user = f'client.{settings.user or "admin"}'
-    question = f'Is the key of {user} on this host'
+    user = _user(settings)
+    question = f'Is the key of {user} for {_shown(settings)} on this host'
     if told['auth_client_required'] == 'none':
         return CheckResult(question, True, 'none is needed')
     if told['key'] or told['keyfile']:
@@ -94,18 +102,20 @@ def _readable(question: str, path: str, user: str) -> CheckResult:
             f' && chmod 0400 {path}',
         )
     if has_key:
-        return CheckResult(question, True, f'yes, in {path}')
+        answer = f'yes, in {path}'
+        if os.geteuid() == 0:
+            answer += ', which root may read: try the user of cinder-volume'
+        return CheckResult(question, True, answer)
     return CheckResult(
         question,
         False,
-        f'no, {path} holds keys of others: no volume is made',
+        f'no, {path} has no section [{user}]: no volume is made',
         f'ceph auth get {user} -o {path}, or correct rbd_user',
     )
 
 
 def _answer(settings: RbdSettings) -> CheckResult:
-    user = f'client.{settings.user or "admin"}'
-    shown = settings.conf_path or f'{settings.cluster_name}.conf'
+    user, shown = _user(settings), _shown(settings)
     question = f'Does the cluster of {shown} let {user} in'
     try:
         with connected(settings) as connection:

@@ -81,25 +81,14 @@ def image_pool(
                 *_data_pools(connection, policy, pool, shown),
             ]
         case UnavailableReason.NO_POOL:
-            return [
-                CheckResult(
-                    question,
-                    False,
-                    f'there is no such pool in the cluster {connection.fsid}',
-                    'Correct cow_image_pools',
-                )
-            ]
+            answer = f'there is no such pool in the cluster {connection.fsid}'
+            remedy = 'Correct cow_image_pools'
         case absence:
-            return [
-                CheckResult(
-                    question,
-                    False,
-                    f'no, {absence.value}: {effect}',
-                    caps.remedy(
-                        policy.user, f'profile rbd-read-only pool={pool}'
-                    ),
-                )
-            ]
+            answer = f'no, {absence.value}: {effect}'
+            remedy = caps.remedy(
+                policy.user, f'profile rbd-read-only pool={pool}'
+            )
+    return [CheckResult(question, False, answer, remedy)]
 
 
 def _data_pools(
