@@ -143,8 +143,8 @@ def _all_images(glance: GlanceImages, roles: list[str]) -> CheckResult:
     return CheckResult(
         ALL_IMAGES,
         False,
-        f'no, it has {", ".join(roles) or "none"}: private images of others'
-        f' are answered with 404, as if they were deleted',
+        f'no, its roles are {", ".join(roles) or "none"}: private images of'
+        f' others are answered with 404, as if they were deleted',
         f'Give it the role: {glance.role_remedy(ROLE)}',
     )
 
