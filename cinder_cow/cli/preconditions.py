@@ -81,13 +81,15 @@ class Preconditions:
         return cinder_settings.checks(self._section)
 
     def _glance(self) -> Iterator[CheckResult]:
-        if glance_access.has_section(self._section):
+        version = _cinder_version()
+        known = glance_selftest.knows_section(version)
+        if known and glance_access.has_section(self._section):
             self._seen = glance_selftest.look(
                 lambda: glance_access.of_section(self._section).images,
                 MOST_IMAGES,
             )
         else:
-            self._seen = glance_selftest.no_section(_cinder_version())
+            self._seen = glance_selftest.no_section(version)
         yield from self._seen.answers
 
     def _conversion(self) -> Iterator[CheckResult]:

@@ -75,7 +75,8 @@ def image_pool(
     question = f'May client.{policy.user} read {called} {pool}'
     match snapshots.readable(connection, pool):
         case None:
-            shown = [ref.image for ref in examples if ref.pool == pool]
+            here = (policy.fsid, pool)
+            shown = [r.image for r in examples if (r.fsid, r.pool) == here]
             return [
                 CheckResult(question, True, 'yes'),
                 *_data_pools(connection, policy, pool, shown),

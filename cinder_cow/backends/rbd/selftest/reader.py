@@ -13,6 +13,7 @@ import json
 
 from cinder_cow import errors, native
 from cinder_cow.backends.base import CheckResult
+from cinder_cow.backends.rbd import error_mapping
 from cinder_cow.backends.rbd.connection import (
     Connection,
     connected,
@@ -126,7 +127,7 @@ def _key(settings: RbdSettings, user: str, keyring: str) -> dict[str, str]:
             f' -o PATH; and give --nova-keyring PATH',
             minor=True,
         )
-    if status:
+    if status == -errno.ENOENT:
         raise _Unknown(
             'no, the cluster has no such user',
             'Correct --nova-user, or make the user: ceph auth get-or-create'
@@ -134,4 +135,6 @@ def _key(settings: RbdSettings, user: str, keyring: str) -> dict[str, str]:
             f" pool={settings.pool}'",
             minor=False,
         )
+    if status:
+        raise error_mapping.of_status(f'ask for client.{user}', status)
     return {'key': json.loads(answer)['key']}
