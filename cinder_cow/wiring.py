@@ -20,7 +20,8 @@ from cinder_cow.planning import plan
 from cinder_cow.transfer import copier, limiter, pace
 
 #: Cinder's options of a backend that are read here, as Cinder defines them
-#: in cinder/volume/drivers/rbd.py: for who reads cinder.conf without Cinder.
+#: in cinder/volume/drivers/rbd.py and cinder/volume/driver.py: for who reads
+#: cinder.conf without Cinder.
 CINDER_BACKEND_OPTIONS = (
     cfg.StrOpt('volume_driver', default=''),
     cfg.StrOpt('rbd_cluster_name', default='ceph'),
@@ -31,6 +32,7 @@ CINDER_BACKEND_OPTIONS = (
     cfg.IntOpt('rados_connect_timeout', default=-1),
     cfg.IntOpt('rados_connection_retries', default=3),
     cfg.IntOpt('rados_connection_interval', default=5),
+    cfg.BoolOpt('image_volume_cache_enabled', default=False),
 )
 #: And those of [DEFAULT]: cinder/image/glance.py, cinder/common/config.py,
 #: cinder/image/image_utils.py.

@@ -12,8 +12,9 @@ own there. All methods block; they may be called from several threads at once.
 """
 
 import abc
-from collections.abc import Iterable, Sequence
+from collections.abc import Iterable, Iterator, Sequence
 from dataclasses import dataclass
+import enum
 from typing import Any, ClassVar, Self
 
 from oslo_config import cfg
@@ -31,9 +32,18 @@ from cinder_cow.model import (
 )
 
 
+class Grade(enum.Enum):
+    """How good the answer of a check is."""
+
+    PASS = 'pass'
+    WARN = 'warn'
+    FAIL = 'fail'
+    UNKNOWN = 'unknown'
+
+
 @dataclass(frozen=True, slots=True)
 class CheckResult:
-    """One answer of the self-test at start-up, with the remedy if it is bad.
+    """One answer of a check of the set-up, with the remedy if it is bad.
 
     ``ok`` is None where the question could not be answered.
     """
@@ -42,6 +52,16 @@ class CheckResult:
     ok: bool | None
     answer: str
     remedy: str = ''
+    #: Volumes are made all the same where the answer is bad.
+    minor: bool = False
+
+    @property
+    def grade(self) -> Grade:
+        if self.ok is None:
+            return Grade.UNKNOWN
+        if self.ok:
+            return Grade.PASS
+        return Grade.WARN if self.minor else Grade.FAIL
 
     def __str__(self) -> str:
         text = f'{self.question}: {self.answer}'
@@ -172,6 +192,33 @@ class ImageBackend(abc.ABC):
         :raises StorageError: when the storage cannot be asked.
         """
         return []
+
+    def preconditions(
+        self, examples: Iterable[SnapshotRef], image_bytes: int
+    ) -> Iterator[CheckResult]:
+        """All checks of the storage, each when it is asked for.
+
+        Other than :meth:`selftest` it may write, and remove that again.
+
+        :param image_bytes: of the largest image, 0 where it is not known.
+        :raises StorageError: when the storage cannot be asked.
+        """
+        yield from self.selftest(examples)
+
+    def reader_checks(
+        self, user: str, keyring: str, examples: Iterable[SnapshotRef]
+    ) -> Iterator[CheckResult]:
+        """Whether another user may read what volumes are cloned from.
+
+        Optional, for a storage with users.
+
+        :param keyring: path of the user's key; empty: it is looked for.
+        """
+        yield CheckResult(
+            f'May {user} read what volumes are cloned from',
+            None,
+            f'not known, {type(self).__name__} has no check of its users',
+        )
 
 
 def parent_of(image_info: ImageInfo, verdict: Verdict) -> Snapshot:

@@ -8,7 +8,7 @@ that does not answer delays the start.
 import functools
 
 from cinder_cow import errors
-from cinder_cow.backends.base import CheckResult
+from cinder_cow.backends.base import CheckResult, Grade
 from cinder_cow.cinder_adapter import background, glance_selftest, records
 from cinder_cow.conversion import selftest as conversion
 
@@ -34,16 +34,16 @@ def _run(parts, confinement, on_tested):
     failures = 0
     for answer in _answers(parts, confinement):
         records.check_result(answer)
-        failures += answer.ok is False
+        failures += answer.grade is Grade.FAIL
     on_tested(failures)
 
 
 def _answers(parts, confinement):
     """Each when it is known: the storage may never answer."""
-    answer, examples = glance_selftest.glance_check()
-    yield answer
+    seen = glance_selftest.look()
+    yield from seen.answers
     yield from conversion.checks(confinement)
     try:
-        yield from parts().backend.selftest(examples)
+        yield from parts().backend.selftest(seen.examples)
     except errors.CowError as exc:
         yield CheckResult('Can the storage be asked', False, f'no: {exc}')

@@ -1,12 +1,11 @@
 # SPDX-License-Identifier: Apache-2.0
 """The user of the [glance] section: who sees every image and its locations."""
 
-from cinder import context as cinder_context
 from cinder.image import glance
 from keystoneauth1 import loading as keystone
 from oslo_config import cfg
 
-from cinder_cow.sources.glance_images import GlanceImages
+from cinder_cow.sources.glance_images import GlanceImages, GlanceNotTrusted
 
 CONF = cfg.CONF
 
@@ -16,36 +15,31 @@ def is_configured():
     return 'glance' in CONF and bool(CONF.glance.auth_type)
 
 
-def context():
-    """A context of that user, who may see all images.
-
-    :raises Exception: of keystoneauth, when Keystone does not let it in.
-    """
-    session = _session()
-    kind, _name, interface = CONF.glance_catalog_info.split(':')
-    region, url = _region(), _catalog_url(session)
-    return cinder_context.RequestContext(
-        is_admin=True,
-        auth_token=session.get_token(),
-        service_catalog=[
-            {'type': kind, 'endpoints': [{interface: url, 'region': region}]}
-        ],
-    )
-
-
 def images():
     """All images of Glance, as this user sees them.
 
     :raises GlanceNotTrusted: when it does not see all images.
     :raises Exception: of keystoneauth, when Keystone does not let it in.
     """
-    session = _session()
-    servers = CONF.glance_api_servers
-    found = GlanceImages(
-        session, servers[0] if servers else _catalog_url(session)
-    )
+    found = glance_images()
     found.require_role('the user of the [glance] section')
     return found
+
+
+def glance_images():
+    """The images that Glance shows to this user.
+
+    :raises GlanceNotTrusted: when Keystone's catalog has no Glance.
+    :raises Exception: of keystoneauth, when Keystone does not let it in.
+    """
+    session = _session()
+    servers = CONF.glance_api_servers
+    url = servers[0] if servers else _catalog_url(session)
+    if not url:
+        raise GlanceNotTrusted(
+            "Keystone's catalog has no endpoint of the image service"
+        )
+    return GlanceImages(session, url)
 
 
 def _session():

@@ -13,6 +13,8 @@ DRIVER = 'cinder_cow.driver.CowRBDDriver'
 #: Holds what a backend's section does not say.
 SHARED = 'backend_defaults'
 DEFAULT = {each.dest for each in wiring.CINDER_DEFAULT_OPTIONS}
+#: Of castellan, which Cinder takes certificates by.
+KEY_MANAGER = cfg.StrOpt('backend', default='', deprecated_name='api_class')
 
 
 class Section:
@@ -29,6 +31,7 @@ class Section:
         #: The whole cinder.conf, for what no backend has: [glance].
         self.conf = conf
         conf.register_opts(wiring.CINDER_DEFAULT_OPTIONS)
+        conf.register_opt(KEY_MANAGER, group='key_manager')
         self._register((*wiring.CINDER_BACKEND_OPTIONS, *opts.OPTS))
         self._register(wiring.plugin_options(self))
 
@@ -38,6 +41,13 @@ class Section:
             if self.name != SHARED:
                 self.conf.register_opt(opt, group=self.name)
                 self.conf.set_default(opt.dest, None, group=self.name)
+
+    @property
+    def key_manager(self) -> str:
+        """What keeps certificates; empty where nothing is configured."""
+        # Without a word castellan would ask a Barbican on this host.
+        implied = 'barbican' in self.conf.list_all_sections()
+        return self.conf.key_manager.backend or 'barbican' * implied
 
     def __getattr__(self, option: str) -> Any:
         try:

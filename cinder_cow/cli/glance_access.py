@@ -66,7 +66,7 @@ def login(section: Section) -> GlanceLogin:
     :raises CommandFailed: when none is, or Keystone does not let it in.
     """
     if has_section(section):
-        return _checked(_of_section, section)
+        return _checked(of_section, section)
     if any(os.environ.get(each) for each in ENVIRONMENT):
         return _checked(_of_environment, section)
     files = ', '.join(section.conf.config_file)
@@ -97,8 +97,14 @@ def _place(section: Section) -> str:
     return 'the [glance] section' if has_section(section) else 'OS_*'
 
 
-def _of_section(section: Section) -> GlanceLogin:
+def of_section(section: Section) -> GlanceLogin:
+    """The user of the [glance] section, as far as it is told here.
+
+    :raises Exception: of keystoneauth, when Keystone does not let it in.
+    :raises CommandFailed: when the catalog has no Glance.
+    """
     conf = section.conf
+    _register(conf)
     session = keystone.load_session_from_conf_options(
         conf, GROUP, auth=keystone.load_auth_from_conf_options(conf, GROUP)
     )

@@ -26,14 +26,14 @@ PACKAGES = {
 _TIME_OPTION = 'cow_convert_seconds'
 _MEMORY_OPTION = 'cow_convert_memory_bytes'
 _BEGIN = 'qemu-img: '
-_NO_RBD = "Unknown driver 'rbd'"
+NO_RBD = "Unknown driver 'rbd'"
 _FULL = ('No space left on device', 'Disk quota exceeded')
 _UNREACHABLE = (
     'Connection timed out',
     'Cannot send after transport endpoint shutdown',
 )
 #: block/rbd.c of QEMU. What follows is our names, and errno's words.
-_RBD = re.compile(
+RBD = re.compile(
     r'error (?:connecting|initializing|opening pool|reading conf file'
     r'|reading header from|getting image info from)\b'
 )
@@ -106,7 +106,7 @@ def failure(run: Run, code: int, stderr: str) -> errors.CowError:
         return errors.ConversionInterrupted(
             run.image.image_id, f'exit code {code}, without a message'
         )
-    if said == _NO_RBD:
+    if said == NO_RBD:
         return errors.ToolMissing("QEMU's driver for RBD", PACKAGES['rbd'])
     if _MEMORY.match(said):
         return _out_of_memory(run, said)
@@ -122,7 +122,7 @@ def failure(run: Run, code: int, stderr: str) -> errors.CowError:
 
 def _is_storages(said: str) -> bool:
     """Whether no content of an image brings that message about."""
-    if _RBD.match(said):
+    if RBD.match(said):
         return True
     at_byte = _AT_BYTE.fullmatch(said)
     return at_byte is not None and (

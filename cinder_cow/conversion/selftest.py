@@ -13,7 +13,6 @@ from cinder_cow.conversion.confinement import Confinement
 
 #: It is not there; which error QEMU has for it is what is asked.
 _NO_DEVICE = 'json:{"driver":"rbd","pool":"p","image":"i","conf":"/dev/null"}'
-_NO_RBD = "Unknown driver 'rbd'"
 _PROBE_SECONDS = 30
 _MEMORY_BYTES = 4 * 2**30
 _PORTS_VERSION = 4
@@ -29,7 +28,7 @@ def _can_convert(shut_in: Confinement) -> CheckResult:
     question = 'Can images be converted here'
     try:
         said = _said(shut_in)
-        if _NO_RBD in said:
+        if qemu_errors.NO_RBD in said:
             raise errors.ToolMissing(
                 "QEMU's driver for RBD", qemu_errors.PACKAGES['rbd']
             )
@@ -40,6 +39,15 @@ def _can_convert(shut_in: Confinement) -> CheckResult:
             f'no, {exc.reason}: volumes of qcow2 and vmdk images and the like'
             f' fail',
             exc.remedy.rstrip('.'),
+        )
+    if qemu_errors.RBD.search(said) is None:
+        # Not even its driver for RBD was reached: it does not run at all.
+        return CheckResult(
+            question,
+            False,
+            f'no, qemu-img says: {errors.printable(said)}',
+            'See why it does not run as the user of cinder-volume:'
+            ' qemu-img --version',
         )
     return CheckResult(question, True, 'yes')
 
@@ -78,11 +86,15 @@ def _is_confined(shut_in: Confinement) -> CheckResult:
             else 'the checks of an image are the only walls'
         )
         answer = f'no, this kernel has no Landlock: {effect}'
-        return CheckResult(question, False, answer, remedy)
+        return CheckResult(
+            question, False, answer, remedy, minor=not shut_in.required
+        )
     if version < _PORTS_VERSION:
         answer = (
             'its files are, and its connections are not: Landlock has no'
             ' rules for TCP ports before Linux 6.7'
         )
-        return CheckResult(question, None, answer, 'Use a newer kernel')
+        return CheckResult(
+            question, False, answer, 'Use a newer kernel', minor=True
+        )
     return CheckResult(question, True, 'yes')

@@ -7,9 +7,10 @@ from typing import Any, ClassVar, Self
 
 from oslo_config import cfg
 
+from cinder_cow.backends.base import CheckResult
 from cinder_cow.closing import Closing
 from cinder_cow.copying.extents import Extent
-from cinder_cow.model import ImageInfo, Refusal
+from cinder_cow.model import ImageInfo, Refusal, SnapshotRef
 
 #: Returns a new `glanceclient.Client` for the user whose volume it is.
 GlanceAccess = Callable[[], Any]
@@ -98,3 +99,12 @@ class ImageSource(abc.ABC):
         :raises SourceError: when it has it, but cannot read it.
         :raises StorageError: when that cannot be found out.
         """
+
+    def preconditions(
+        self, examples: Iterable[SnapshotRef]
+    ) -> Iterator[CheckResult]:
+        """Checks of what it reads from. Optional.
+
+        :param examples: where images lie.
+        """
+        return iter(())

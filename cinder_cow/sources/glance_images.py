@@ -25,6 +25,9 @@ PAGE_IMAGES = 500
 class GlanceNotTrusted(errors.CowError):
     """What answers is not Glance, or does not let us see its images."""
 
+    #: Of HTTP, where that is why.
+    status: int | None = None
+
 
 class GlanceImages:
     """The images of one Glance. Thread-safe, as its session is."""
@@ -42,6 +45,14 @@ class GlanceImages:
         """
         access = self.session.auth.get_access(self.session)
         return sorted(access.role_names)
+
+    def role_remedy(self, role: str) -> str:
+        """The command that gives the user that role."""
+        user, project = (
+            self.session.get_user_id(),
+            self.session.get_project_id(),
+        )
+        return f'openstack role add --user {user} --project {project} {role}'
 
     def require_role(self, user: str) -> None:
         """See that the user is shown all images.
@@ -120,6 +131,13 @@ class GlanceImages:
         found = (*urls, record.get('direct_url'))
         return tuple(dict.fromkeys(each for each in found if each))
 
+    def location_status(self, image_id: str) -> int:
+        """The HTTP status of Glance's answer to where an image lies.
+
+        By the path of Glance 2024.2 and newer; an older one answers 404.
+        """
+        return self._get(f'/v2/images/{image_id}/locations')[0]
+
     def image_info(
         self, record: dict[str, Any], verify_signatures: bool
     ) -> ImageInfo:
@@ -145,11 +163,13 @@ class GlanceImages:
         return answer.status_code, body
 
     def _not_glance(self, asked: str, status: int) -> GlanceNotTrusted:
-        return GlanceNotTrusted(
+        error = GlanceNotTrusted(
             f'{self.url} answered the request for {asked}'
             f' with the HTTP status {status}, and not as the image API does.'
             f' See glance_api_servers in cinder.conf'
         )
+        error.status = status
+        return error
 
 
 def _is_glances(body: Any) -> bool:

@@ -13,9 +13,11 @@ from typing import Any, Self
 import rbd
 
 from cinder_cow import errors, native
+from cinder_cow.backends.base import CheckResult
 from cinder_cow.backends.rbd import error_mapping, snapshots
 from cinder_cow.backends.rbd.connection import Connection, connected
 from cinder_cow.backends.rbd.pool import clone_policy, retry_on_lost_connection
+from cinder_cow.backends.rbd.selftest import access, image_pools
 from cinder_cow.backends.rbd.settings import RbdSettings
 from cinder_cow.copying.extents import Extent, merged
 from cinder_cow.model import ImageInfo, Refusal, Snapshot, SnapshotRef
@@ -78,6 +80,39 @@ class RbdSource(ImageSource):
                 return found
             refusals.extend(found)
         return refusals
+
+    def preconditions(
+        self, examples: Iterable[SnapshotRef]
+    ) -> Iterator[CheckResult]:
+        shown = list(examples)
+        for cluster in self._clusters[1:]:
+            reached = access.checks(cluster)
+            yield from reached
+            if all(each.ok for each in reached):
+                yield from _images_of(cluster, shown)
+
+
+@native.in_thread
+def _images_of(
+    cluster: RbdSettings, examples: list[SnapshotRef]
+) -> list[CheckResult]:
+    """Whether images of another cluster can be read."""
+    with connected(cluster) as connection:
+        policy = clone_policy(cluster, connection)
+        there = {ref.pool for ref in examples if ref.fsid == policy.fsid}
+        return [
+            dataclasses.replace(
+                answer, question=f'{answer.question} of {cluster.conf_path}'
+            )
+            for pool in sorted(there)
+            for answer in image_pools.image_pool(
+                connection,
+                policy,
+                pool,
+                examples,
+                effect='images there are copied by way of Glance',
+            )
+        ]
 
 
 def _find(

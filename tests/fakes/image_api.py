@@ -6,6 +6,7 @@ import json
 import threading
 import urllib.parse
 
+UNAUTHORIZED = {'error': {'code': 401, 'message': '', 'title': 'U'}}
 GONE = {'message': 'No image found', 'code': '404 Not Found', 'title': 'N'}
 
 
@@ -19,6 +20,8 @@ class ImageApi:
 
     def __init__(self):
         self.roles = ['admin', 'service']
+        #: Whether Keystone lets its user in.
+        self.lets_in = True
         self.images = {}
         self.locations = {}
         self.answers = {}
@@ -32,7 +35,11 @@ class ImageApi:
 
             def do_POST(self):
                 self.rfile.read(int(self.headers['Content-Length']))
-                self._answer(201, outer.token(), {'X-Subject-Token': 't'})
+                if outer.lets_in:
+                    token = {'X-Subject-Token': 't'}
+                    self._answer(201, outer.token(), token)
+                else:
+                    self._answer(401, UNAUTHORIZED)
 
             def _answer(self, status, body, headers=()):
                 text = body if isinstance(body, str) else json.dumps(body)

@@ -9,6 +9,7 @@ import eventlet
 import pytest
 
 from cinder_cow import errors
+from cinder_cow.backends.base import CheckResult
 from cinder_cow.cinder_adapter import (
     background,
     glance_selftest,
@@ -16,6 +17,7 @@ from cinder_cow.cinder_adapter import (
     selftest,
 )
 from cinder_cow.conversion.confinement import Confinement
+from cinder_cow.sources.glance_selftest import GlanceSeen
 
 
 @pytest.fixture
@@ -47,9 +49,9 @@ def test_self_test_does_not_hold_the_start(hosted, threads, monkeypatch):
 
     def slow():
         assert let_go.wait(60)
-        return glance_selftest.CheckResult('Q', True, 'yes'), []
+        return GlanceSeen([CheckResult('Q', True, 'yes')])
 
-    monkeypatch.setattr(glance_selftest, 'glance_check', slow)
+    monkeypatch.setattr(glance_selftest, 'look', slow)
 
     selftest.start(hosted.cow_parts, Confinement(), [].append)
 
@@ -64,7 +66,7 @@ def test_self_test_that_fails_does_not_fail_the_service(
     def fail():
         raise ValueError('unforeseen')
 
-    monkeypatch.setattr(glance_selftest, 'glance_check', fail)
+    monkeypatch.setattr(glance_selftest, 'look', fail)
 
     selftest.start(hosted.cow_parts, Confinement(), [].append)
     join(threads)

@@ -1,7 +1,7 @@
 # SPDX-License-Identifier: Apache-2.0
 """The hooks, by librbd."""
 
-from collections.abc import Iterable
+from collections.abc import Iterable, Iterator
 from typing import Any, Self
 
 import rados
@@ -9,7 +9,7 @@ import rbd
 
 from cinder_cow import errors, native
 from cinder_cow.backends import base
-from cinder_cow.backends.rbd import selftest, snapshots, statistics
+from cinder_cow.backends.rbd import snapshots, statistics
 from cinder_cow.backends.rbd.base_store import RbdBases
 from cinder_cow.backends.rbd.connection import Connection, connected, lost
 from cinder_cow.backends.rbd.pool import (
@@ -17,6 +17,13 @@ from cinder_cow.backends.rbd.pool import (
     clone_policy,
     retry_on_lost_connection,
     retry_on_refused_connection,
+)
+from cinder_cow.backends.rbd.selftest import (
+    access,
+    image_pools,
+    reader,
+    space,
+    writing,
 )
 from cinder_cow.backends.rbd.settings import RbdSettings
 from cinder_cow.backends.rbd.writer import RbdWriter
@@ -147,29 +154,31 @@ class RbdBackend(base.ImageBackend):
         self, examples: Iterable[SnapshotRef]
     ) -> list[base.CheckResult]:
         with connected(self.settings) as connection:
-            found = selftest.selftest(
+            found = image_pools.selftest(
                 connection, clone_policy(self.settings, connection), examples
             )
         if self.settings.base_pool:
-            found.append(self._base_pool())
+            bases = ImagePool(self.settings, self.settings.base_pool)
+            found.append(writing.bases(bases))
         return found
 
-    def _base_pool(self) -> base.CheckResult:
-        pool = self.settings.base_pool
-        question = f'May client.{self.settings.user} write the bases to {pool}'
-        try:
-            lease = self._bases.lease('self-test')
-        except errors.StorageError as exc:
-            return base.CheckResult(
-                question,
-                False,
-                f'no, {exc.cause}: images that need a base have no volumes',
-                f"Create the pool, or let it: add 'profile rbd pool={pool}' to"
-                f' its osd and mgr caps; or correct cow_base_pool',
-            )
-        if lease is not None:
-            lease.release()
-        return base.CheckResult(question, True, 'yes')
+    def preconditions(
+        self, examples: Iterable[SnapshotRef], image_bytes: int
+    ) -> Iterator[base.CheckResult]:
+        reached = access.checks(self.settings)
+        yield from reached
+        if not all(each.ok for each in reached):
+            return
+        yield from self.selftest(examples)
+        yield from writing.volumes(self._volumes)
+        pools = [self.settings.pool, self.settings.base_pool]
+        for pool in filter(None, dict.fromkeys(pools)):
+            yield space.check(self.settings, pool, image_bytes)
+
+    def reader_checks(
+        self, user: str, keyring: str, examples: Iterable[SnapshotRef]
+    ) -> Iterator[base.CheckResult]:
+        yield from reader.checks(self.settings, user, keyring, list(examples))
 
 
 def _look(

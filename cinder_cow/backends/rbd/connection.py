@@ -11,7 +11,7 @@ user.
 
 import atexit
 import collections
-from collections.abc import Iterator
+from collections.abc import Iterator, Mapping
 import contextlib
 import errno
 import os
@@ -241,13 +241,30 @@ def _timed_out(exc: BaseException) -> bool:
     )
 
 
-def _connect(settings: RbdSettings) -> Connection:
+@contextlib.contextmanager
+def connected_once(settings: RbdSettings, **conf: str) -> Iterator[Connection]:
+    """A connection that is not kept.
+
+    :param conf: options that come before those of ceph.conf.
+    :raises StorageUnreachable: when there is no connecting.
+    """
+    connection = _connect(settings, conf)
+    try:
+        yield connection
+    finally:
+        connection.cluster.shutdown()
+
+
+def _connect(
+    settings: RbdSettings, conf: Mapping[str, str] | None = None
+) -> Connection:
     cluster = None
     try:
         cluster = rados.Rados(
             rados_id=settings.user,
             clustername=settings.cluster_name,
             conffile=settings.conf_path,
+            conf=conf,
         )
         if settings.timeout_seconds >= 0:
             for option in (

@@ -44,7 +44,7 @@ def test_the_real_qemu_img_is_asked_behind_its_wall():
     [
         (0, False, False, 'the only walls'),
         (0, True, False, 'no image that has to be converted can be used'),
-        (3, False, None, 'no rules for TCP'),
+        (3, False, False, 'no rules for TCP'),
         (4, True, True, 'yes'),
     ],
 )
@@ -54,3 +54,10 @@ def test_it_warns_of_a_missing_wall(monkeypatch, version, required, ok, words):
     assert found.ok is ok
     assert words in str(found)
     assert ok or found.remedy
+
+
+def test_it_knows_a_qemu_img_that_does_not_run(tmp_path, monkeypatch):
+    install(tmp_path, monkeypatch, 'error while loading shared libraries')
+    found, _ = selftest.checks(NOT_CONFINED)
+    assert found.ok is False
+    assert 'error while loading shared libraries' in found.answer

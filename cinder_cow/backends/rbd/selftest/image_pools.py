@@ -1,13 +1,13 @@
 # SPDX-License-Identifier: Apache-2.0
-"""The self-test at start-up: can this cluster clone images at all?"""
+"""Whether this cluster can clone images at all. Reads only."""
 
 from collections.abc import Iterable
 
 from cinder_cow.backends.base import CheckResult
 from cinder_cow.backends.rbd import pool_reading, snapshots
 from cinder_cow.backends.rbd.connection import Connection
+from cinder_cow.backends.rbd.selftest import caps
 from cinder_cow.model import ClonePolicy, SnapshotRef, UnavailableReason
-from cinder_cow.planning import verdict
 
 
 def selftest(
@@ -15,25 +15,29 @@ def selftest(
     policy: ClonePolicy,
     examples: Iterable[SnapshotRef],
 ) -> list[CheckResult]:
-    """An answer for each pool with images or their data, and for the rest.
-
-    The image pools are those of cow_image_pools, or where it is empty those
-    of the examples that lie in this cluster.
-    """
+    """An answer for each pool with images or their data, and for the rest."""
     shown = list(examples)
-    here = {ref.pool for ref in shown if ref.fsid == policy.fsid}
-    pools = policy.image_pools or sorted(here)
+    here = any(ref.fsid == policy.fsid for ref in shown)
     return [
-        *_place(policy, shown, bool(here)),
+        *_place(policy, shown, here),
         *(
             answer
-            for pool in pools
-            for answer in _pool(connection, policy, pool, shown)
+            for pool in pools(policy, shown)
+            for answer in image_pool(connection, policy, pool, shown)
         ),
         *_new_data_pool(connection, policy),
         *_glance_pools(connection, policy),
         _clone_format(connection),
     ]
+
+
+def pools(policy: ClonePolicy, examples: Iterable[SnapshotRef]) -> list[str]:
+    """Those of cow_image_pools, or where it is empty those of the examples.
+
+    Of the examples that lie in the policy's cluster.
+    """
+    here = {ref.pool for ref in examples if ref.fsid == policy.fsid}
+    return list(policy.image_pools) or sorted(here)
 
 
 def _place(
@@ -50,42 +54,42 @@ def _place(
             f' the volumes in {policy.fsid}, and no image is cloned in place',
             "Make a store of the volumes' cluster Glance's default, or copy"
             ' the images: glance image-import --import-method copy-image',
+            minor=True,
         )
     ]
 
 
-def _pool(
+def image_pool(
     connection: Connection,
     policy: ClonePolicy,
     pool: str,
-    examples: list[SnapshotRef],
+    examples: Iterable[SnapshotRef],
+    called: str = 'the image pool',
+    effect: str = 'no image there is cloned in place',
 ) -> list[CheckResult]:
-    question = f'May client.{policy.user} read the image pool {pool}'
+    """Whether the user of the policy may read the images and their data.
+
+    :param called: what the pool is called.
+    :param effect: of a pool that cannot be read.
+    """
+    question = f'May client.{policy.user} read {called} {pool}'
     match snapshots.readable(connection, pool):
         case None:
-            shown = [ref.image for ref in examples if ref.pool == pool]
+            here = (policy.fsid, pool)
+            shown = [r.image for r in examples if (r.fsid, r.pool) == here]
             return [
                 CheckResult(question, True, 'yes'),
                 *_data_pools(connection, policy, pool, shown),
             ]
         case UnavailableReason.NO_POOL:
-            return [
-                CheckResult(
-                    question,
-                    False,
-                    f'there is no such pool in the cluster {connection.fsid}',
-                    'Correct cow_image_pools',
-                )
-            ]
+            answer = f'there is no such pool in the cluster {connection.fsid}'
+            remedy = 'Correct cow_image_pools'
         case absence:
-            return [
-                CheckResult(
-                    question,
-                    False,
-                    f'no, {absence.value}: no image there is cloned in place',
-                    verdict.caps_remedy(policy, pool),
-                )
-            ]
+            answer = f'no, {absence.value}: {effect}'
+            remedy = caps.remedy(
+                policy.user, f'profile rbd-read-only pool={pool}'
+            )
+    return [CheckResult(question, False, answer, remedy)]
 
 
 def _data_pools(
@@ -93,7 +97,8 @@ def _data_pools(
 ) -> list[CheckResult]:
     """One answer for each pool that the data of these images lies in.
 
-    A clone of an image succeeds where its data cannot be read.
+    A byte is read from each: a clone of an image succeeds where its data
+    cannot be read.
     """
     objects = pool_reading.first_objects(connection, pool, shown)
     return [
@@ -103,7 +108,7 @@ def _data_pools(
             pool_reading.denied(connection, data_pool, name),
             policy,
             f'profile rbd-read-only pool={data_pool}',
-            'volumes of such images are made, and every read of one fails',
+            'volumes are made of such images, and every read of one fails',
         )
         for data_pool, name in objects.items()
     ]
@@ -141,9 +146,7 @@ def _readable(
         question,
         False,
         f'no, permission denied: {consequence}',
-        f"Add '{cap}' to the osd caps of"
-        f' client.{policy.user}: ceph auth get client.{policy.user} shows'
-        f' them, ceph auth caps sets them all anew',
+        caps.remedy(policy.user, cap),
     )
 
 
@@ -169,6 +172,7 @@ def _glance_pools(
             f' images of Glance, of several Glances perhaps',
             "Set cow_image_pools to the pools of this Glance's stores: images"
             ' of no other are cloned then',
+            minor=True,
         )
     ]
 
@@ -177,10 +181,18 @@ def _clone_format(connection: Connection) -> CheckResult:
     question = 'Are clones made in format 2'
     if snapshots.clone_v2(connection):
         return CheckResult(question, True, 'yes')
+    remedy = (
+        'Where all clients are mimic or newer: ceph osd'
+        ' set-require-min-compat-client mimic'
+    )
+    if connection.cluster.conf_get('rbd_default_clone_format') == '1':
+        remedy = (
+            'Take rbd_default_clone_format out of ceph.conf and of ceph config'
+        )
     return CheckResult(
         question,
         False,
         'no, in format 1: an image with volumes cannot be deleted in Glance',
-        'Where all clients are mimic or newer: ceph osd'
-        ' set-require-min-compat-client mimic',
+        remedy,
+        minor=True,
     )
