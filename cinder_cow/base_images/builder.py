@@ -13,7 +13,6 @@ import contextlib
 import dataclasses
 from dataclasses import dataclass, field
 from importlib import metadata
-import threading
 import time
 
 from oslo_log import log as logging
@@ -23,6 +22,7 @@ from cinder_cow.backends import base_names
 from cinder_cow.backends.base_store import BaseStore, BuildRecord, Lease
 from cinder_cow.backends.writer import VolumeWriter
 from cinder_cow.base_images import header_size, room, scratch_check
+from cinder_cow.base_images.build_progress import BuildProgress
 from cinder_cow.base_images.eviction import EVICT_SECONDS, EvictionLimits
 from cinder_cow.base_images.lease_watch import LeaseWatch
 from cinder_cow.conversion import header_check
@@ -88,18 +88,7 @@ class BaseBuilder:
         self._store = store
         self._image_copier = image_copier
         self._converter = converter
-        #: Of each base that is being built: see :meth:`progress`.
-        self._progress: dict[str, float] = {}
-        self._lock = threading.Lock()
-        #: Bases that went to make room for another.
-        self.evicted_for_room = 0
-
-    def progress(self) -> dict[str, float]:
-        """Of each base that is being built, how much of its image is copied.
-
-        From 0 to 1; it is 1 while the image is examined and converted.
-        """
-        return dict(self._progress)
+        self.progress = BuildProgress()
 
     def waiting(
         self, request: CopyRequest
@@ -164,7 +153,7 @@ class BaseBuilder:
             watch,
         )
         with (
-            self._shown(name),
+            self.progress.shown(name),
             _also_ended_by(request.cancellation, watch),
             watch.loss_named(),
             self._undone_on_failure(build),
@@ -195,7 +184,7 @@ class BaseBuilder:
         # be deleted meanwhile.
         if not self._store.clone_to_scratch(build.image, scratch):
             copied = self._fill_scratch(build, scratch)
-        self._progress[build.name] = 1.0
+        self.progress.copied(build.name)
         virtual_bytes = self._examine(build, scratch)
         _require_fit(build, virtual_bytes)
         if copied is None:
@@ -291,12 +280,10 @@ class BaseBuilder:
         need = room.Need(build.name, build.image, most_bytes)
         # Other bases may have to be evicted.
         build.watch.keep(EVICT_SECONDS)
-        room.require(self._store, self._settings.limits, need, self._evicted)
+        room.require(
+            self._store, self._settings.limits, need, self.progress.evicted
+        )
         build.watch.progress()
-
-    def _evicted(self) -> None:
-        with self._lock:
-            self.evicted_for_room += 1
 
     def _new(self, build: _Build, size_bytes: int) -> Destination:
         return NewDestination(
@@ -324,14 +311,6 @@ class BaseBuilder:
                 LOG.info('base=%s waits: %s', build.name, exc)
             time.sleep(BUSY_PAUSE_SECONDS)
 
-    @contextlib.contextmanager
-    def _shown(self, name: str) -> Iterator[None]:
-        self._progress[name] = 0.0
-        try:
-            yield
-        finally:
-            del self._progress[name]
-
     def _watched(
         self, name: str, request: CopyRequest, watch: LeaseWatch
     ) -> CopyRequest:
@@ -343,8 +322,8 @@ class BaseBuilder:
         def report(progress: copying.Progress) -> None:
             watch.copied(progress)
             if progress.size_bytes:
-                self._progress[name] = (
-                    progress.bytes_done / progress.size_bytes
+                self.progress.copied(
+                    name, progress.bytes_done / progress.size_bytes
                 )
             if request.report is not None:
                 request.report(progress)

@@ -140,12 +140,12 @@ class BaseImages:
 
     def builds(self) -> dict[str, float]:
         """Names of what is being built here: see BaseBuilder.progress."""
-        return self._base_builder.progress()
+        return self._base_builder.progress.current()
 
     @property
     def evicted_for_room(self) -> int:
         """Bases that went to make room for one that was built here."""
-        return self._base_builder.evicted_for_room
+        return self._base_builder.progress.evicted_for_room
 
     def name(self, image: ImageInfo) -> str:
         """What the image's base is called, whether there is one or not."""

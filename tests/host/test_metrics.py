@@ -137,9 +137,14 @@ def test_copies_and_builds_are_looked_up_when_asked(counted, hosted):
     hosted.memory.bases = lambda: store
     store = MemoryBases(hosted.memory)
     parts = hosted.cow_parts()
-    parts.base_images._base_builder._progress['cow-base-x'] = 0.25
-    parts.base_images._base_builder.evicted_for_room = 3
-    with parts.image_copier.slot(CopyRequest(glance=None)):
+    progress = parts.base_images._base_builder.progress
+    for _ in range(3):
+        progress.evicted()
+    with (
+        progress.shown('cow-base-x'),
+        parts.image_copier.slot(CopyRequest(glance=None)),
+    ):
+        progress.copied('cow-base-x', 0.25)
         found = read(counted)
 
     assert found['copies_running',] == 1

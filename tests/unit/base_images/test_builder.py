@@ -575,7 +575,7 @@ def test_progress_is_shown_while_a_base_is_built(store, converter, foreign):
     base_builder = builder_for(store, converter)
 
     def convert(*arguments):
-        seen.append(base_builder.progress())
+        seen.append(base_builder.progress.current())
         Converter.convert(converter, *arguments)
 
     converter.convert = convert
@@ -585,21 +585,21 @@ def test_progress_is_shown_while_a_base_is_built(store, converter, foreign):
         )
 
     assert seen == [{NAME: 1.0}]
-    assert base_builder.progress() == {}
+    assert base_builder.progress.current() == {}
 
 
 def test_progress_of_a_copy_is_the_part_that_is_copied(store, converter):
     base_builder = builder_for(store, converter)
-    with store.lease(NAME) as lease, base_builder._shown(NAME):
+    with store.lease(NAME) as lease, base_builder.progress.shown(NAME):
         request = base_builder._watched(
             NAME,
             copier.CopyRequest(glance=None),
             builder.LeaseWatch(NAME, lease, 60),
         )
         request.report(copying.Progress(25, 100, 25, 0, 1.0))
-        assert base_builder.progress() == {NAME: 0.25}
+        assert base_builder.progress.current() == {NAME: 0.25}
         request.report(copying.Progress(50, None, 50, 0, 2.0))
-        assert base_builder.progress() == {NAME: 0.25}
+        assert base_builder.progress.current() == {NAME: 0.25}
 
 
 def test_failed_build_shows_no_progress(store, converter, foreign):
@@ -610,7 +610,7 @@ def test_failed_build_shows_no_progress(store, converter, foreign):
             NAME, foreign, copier.CopyRequest(glance=None), ROOM, lease
         )
 
-    assert base_builder.progress() == {}
+    assert base_builder.progress.current() == {}
 
 
 def test_base_that_makes_room_is_counted(store, converter, raw):
@@ -624,4 +624,4 @@ def test_base_that_makes_room_is_counted(store, converter, raw):
         )
 
     assert list(store.things) == [NAME]
-    assert base_builder.evicted_for_room == 1
+    assert base_builder.progress.evicted_for_room == 1
