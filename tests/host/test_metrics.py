@@ -181,11 +181,11 @@ def test_page_names_every_metric_with_its_type_and_labels(counted, hosted):
     hosted.memory.bases = lambda: store
     store = MemoryBases(hosted.memory)
     bases = hosted.cow_parts().base_images
-    bases._base_builder._progress['cow-base-x'] = 0.25
     counted.made(RESULT)
     counted.tested(0)
 
-    text = counting.prometheus_client.generate_latest(counted.registry)
+    with bases._base_builder.progress.shown('cow-base-x'):
+        text = counting.prometheus_client.generate_latest(counted.registry)
     served = {}
     for family in text_string_to_metric_families(text.decode()):
         name, labels = family.name, {*family.samples[0].labels}
