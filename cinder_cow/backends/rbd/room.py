@@ -34,6 +34,18 @@ def read(cluster: rados.Rados, pool: str) -> Room:
     return Room(used, available, spare)
 
 
+def is_full(cluster: rados.Rados, pool: str) -> bool:
+    """Whether Ceph takes no more writes to the pool. They may hang then.
+
+    :raises rados.Error: when the monitors do not answer, or refuse.
+    """
+    osd_map = _ask(cluster, {'prefix': 'osd dump'})
+    return any(
+        each['pool_name'] == pool and 'full' in each['flags_names'].split(',')
+        for each in osd_map['pools']
+    )
+
+
 def _part_until_nearfull(
     stats: dict[str, Any], osd_map: dict[str, Any]
 ) -> float:

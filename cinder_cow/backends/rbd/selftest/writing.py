@@ -12,6 +12,7 @@ import rados
 
 from cinder_cow import errors, native
 from cinder_cow.backends.base import CheckResult
+from cinder_cow.backends.rbd import room
 from cinder_cow.backends.rbd.pool import ImagePool
 from cinder_cow.backends.rbd.selftest import caps
 
@@ -80,6 +81,10 @@ def _user(images: ImagePool) -> str:
 def _written(images: ImagePool) -> float:
     """When the cluster made the image, in seconds since the epoch."""
     name = f'{NAME}{uuid.uuid4().hex}'
+    action = f'write to {images.pool}'
+    with images.opened(action) as pool:
+        if room.is_full(pool.connection.cluster, images.pool):
+            raise errors.StorageFull(action, OSError('the pool is full'))
     images.create(name, SIZE_BYTES)
     try:
         with (
