@@ -16,7 +16,7 @@ from cinder_cow.sources.base import ImageSource
 
 #: For a cluster to answer. Ceph's own limit is 5 minutes, or none.
 ANSWER_SECONDS = 10
-#: For all checks of one kind, of which there are six.
+#: For all checks of one kind, of which there are seven.
 CHECK_SECONDS = 40
 #: Looked at, to meet one in every store.
 MOST_IMAGES = 25

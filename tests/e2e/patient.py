@@ -23,6 +23,12 @@ CAP = re.compile(r"Add '(.+?)' to the (osd and mgr|osd) caps of client\.(\w+)")
 COMMAND = re.compile(r'\b(?:ceph|openstack) [\w ./-]+')
 
 
+def read(conf):
+    found = configparser.ConfigParser(interpolation=None, strict=False)
+    found.read(conf)
+    return found
+
+
 class Patient:
     """A cinder.conf in a folder, and users that nobody else has.
 
@@ -37,10 +43,7 @@ class Patient:
         self.folder = folder
         self.environment = os.environ | stack.env()
         self._identity = cloud.connection.identity
-        self._options = configparser.ConfigParser(
-            interpolation=None, strict=False
-        )
-        self._options.read(stack.folder / 'cinder' / 'cinder.conf')
+        self._options = read(stack.folder / 'cinder' / 'cinder.conf')
         self._make_users()
         self.set('glance', username=USER, password=PASSWORD)
         self.set('cow', rbd_user=USER)
@@ -66,8 +69,7 @@ class Patient:
         """Everything but the caps as it was at first."""
         conf, keyring = self._healthy
         self.conf.write_text(conf)
-        self._options.clear()
-        self._options.read(self.conf)
+        self._options = read(self.conf)
         self.keyring.write_text(keyring)
         for role in ROLES:
             self.grant(role)
