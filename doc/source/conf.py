@@ -1,11 +1,7 @@
 # SPDX-License-Identifier: Apache-2.0
 project = 'cinder-cow'
 copyright = 'the cinder-cow contributors'
-extensions = [
-    'cliff.sphinxext',
-    'oslo_config.sphinxext',
-    'reno.sphinxext',
-]
+extensions = ['cliff.sphinxext', 'oslo_config.sphinxext', 'reno.sphinxext']
 html_theme = 'alabaster'
 html_theme_options = {'page_width': '1080px', 'sidebar_width': '240px'}
 # Its commands are no plugins of another command.

@@ -87,14 +87,12 @@ def test_volumes_of_ours_live_on_under_upstreams_driver(
         assert pool.size(settled(tidy, volume)) == 2 * GIB
         snapshot = block_storage.create_snapshot(volume_id=volume)
         block_storage.wait_for_status(snapshot, 'available', interval=0.1)
-        for source in (
-            {'snapshot_id': snapshot.id},
-            {'source_volume_id': volume},
-        ):
-            copy = block_storage.create_volume(size=2, **source).id
-            settled(tidy, copy)
-            assert pool.read(copy, len(disk.head)) == disk.head
-            cloud.delete_volume(copy)
+        # Not of the volume itself: what upstream's driver leaves then, a
+        # volume-....deleted, is a child of the base for ever.
+        copy = block_storage.create_volume(size=2, snapshot_id=snapshot.id).id
+        settled(tidy, copy)
+        assert pool.read(copy, len(disk.head)) == disk.head
+        cloud.delete_volume(copy)
         block_storage.delete_snapshot(snapshot)
         block_storage.wait_for_delete(snapshot, interval=0.1)
     # Upstream's driver knows no bases: a volume is its own copy again.

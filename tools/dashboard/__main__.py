@@ -30,19 +30,20 @@ def main() -> int:
 
 
 def _draw(arguments: argparse.Namespace) -> None:
-    begin = time.time()
     with contextlib.ExitStack() as stack:
         exporters = dict.fromkeys(arguments.scrape, SCRAPE_SECONDS)
         for command in arguments.command:
             url = stack.enter_context(served(output_of(command)))
             exporters[url] = COMMAND_SECONDS
         watching = stack.enter_context(prometheus.started(exporters))
+        begin = time.time()
         time.sleep(arguments.seconds)
+        end = time.time()
         found = [
-            (panel, panel.read(watching, begin, time.time()))
+            (panel, panel.read(watching, begin, end))
             for panel in panels.load(_DASHBOARD)
         ]
-    drawing.draw(found, arguments.output)
+    drawing.draw(found, begin, end, arguments.output)
 
 
 def _parser() -> argparse.ArgumentParser:

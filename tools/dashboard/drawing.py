@@ -26,14 +26,24 @@ NAME_CHARACTERS = 40
 Named = list[tuple[str, Series]]
 
 
-def draw(panels: Sequence[tuple[Panel, Named]], path: pathlib.Path) -> None:
-    """Write the picture."""
+def draw(
+    panels: Sequence[tuple[Panel, Named]],
+    begin: float,
+    end: float,
+    path: pathlib.Path,
+) -> None:
+    """Write the picture.
+
+    :param begin: what the courses begin with, in seconds since 1970.
+    """
     rows = max(panel.grid[1] + panel.grid[3] for panel, _series in panels)
     size = (COLUMNS * INCHES_PER_COLUMN, rows * INCHES_PER_ROW)
     figure = pyplot.figure(figsize=size, facecolor='0.93')
     for panel, series in panels:
         axes = _framed(figure, panel, size)
         KINDS[panel.kind](axes, panel, _with_values(series))
+        if panel.kind == 'timeseries':
+            _time_axis(axes, begin, end)
     figure.savefig(path, dpi=DOTS_PER_INCH)
     pyplot.close(figure)
 
@@ -67,13 +77,22 @@ def _framed(figure: Any, panel: Panel, size: tuple[float, float]) -> Any:
 
 
 def _with_values(series: Named) -> Named:
-    """A median of nothing is no number."""
-    kept = []
-    for name, (labels, pairs) in series:
-        numbers = [each for each in pairs if math.isfinite(each[1])]
-        if numbers:
-            kept.append((name, (labels, numbers)))
-    return kept
+    """Without those that are no number at any time, as medians of nothing."""
+    return [
+        (name, (labels, pairs))
+        for name, (labels, pairs) in series
+        if any(math.isfinite(value) for _moment, value in pairs)
+    ]
+
+
+def _time_axis(axes: Any, begin: float, end: float) -> None:
+    def text(moment: float, _place: int) -> str:
+        return f'{moment - begin:.0f} s'
+
+    axes.set_xlim(begin, end)
+    step = max(1, round((end - begin) / 6))
+    axes.set_xticks([begin + step * number for number in range(7)][:6])
+    axes.xaxis.set_major_formatter(ticker.FuncFormatter(text))
 
 
 def _stat(axes: Any, panel: Panel, series: Named) -> None:
@@ -109,10 +128,9 @@ def _timeseries(axes: Any, panel: Panel, series: Named) -> None:
     if not series:
         _no_data(axes)
         return
-    begin = min(pairs[0][0] for _name, (_labels, pairs) in series)
     bottom: dict[float, float] = {}
     for name, (_labels, pairs) in series:
-        times = [moment - begin for moment, _value in pairs]
+        times = [moment for moment, _value in pairs]
         values = [value for _moment, value in pairs]
         if panel.stacked:
             low = [bottom.get(moment, 0.0) for moment, _value in pairs]
@@ -129,8 +147,6 @@ def _timeseries(axes: Any, panel: Panel, series: Named) -> None:
     axes.grid(alpha=0.3)
     axes.tick_params(labelsize=7)
     axes.legend(fontsize=6, ncols=4, loc='upper left')
-    axes.xaxis.set_major_locator(ticker.MaxNLocator(6, integer=True))
-    axes.xaxis.set_major_formatter(ticker.FuncFormatter(_seconds))
     _unit_of(axes.yaxis, panel)
 
 
@@ -150,10 +166,6 @@ def _unit_of(axis: Any, panel: Panel) -> None:
         )
     )
     axis.set_tick_params(labelsize=7)
-
-
-def _seconds(value: float, _place: int) -> str:
-    return f'{value:.0f} s'
 
 
 def _short(name: str) -> str:
