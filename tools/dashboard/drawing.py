@@ -156,7 +156,8 @@ KINDS = {'stat': _stat, 'bargauge': _bargauge, 'timeseries': _timeseries}
 def _no_data(axes: Any) -> None:
     axes.set_xticks([])
     axes.set_yticks([])
-    axes.text(0.5, 0.5, 'No data', ha='center', va='center', fontsize=8)
+    middle = axes.transAxes
+    axes.text(0.5, 0.5, 'No data', ha='center', fontsize=8, transform=middle)
 
 
 def _unit_of(axis: Any, panel: Panel) -> None:
