@@ -19,7 +19,7 @@ DOCUMENTS = [ROOT / 'README.rst', ROOT / 'CONTRIBUTING.rst', *PAGES.values()]
 README_LINES = 180
 
 #: Made by commands that the documents name.
-MADE = ('doc/build/html',)
+MADE = ('doc/build/html', 'doc/build/man')
 #: A path of ours begins with one of these.
 FOLDERS = tuple(
     f'{path.name}/'
