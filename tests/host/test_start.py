@@ -80,13 +80,11 @@ def test_checks_that_failed_are_counted_with_a_storage_that_is_away(
     def away():
         raise errors.StorageUnreachable('connect', OSError('down'))
 
+    bad, unknown = (CheckResult('Q', ok, 'a') for ok in (False, None))
     minor = CheckResult('Q', False, 'a', minor=True)
-    answers = [CheckResult('Q', ok, 'a') for ok in (False, None)]
+    monkeypatch.setattr(glance_selftest, 'look', lambda: GlanceSeen([bad], []))
     monkeypatch.setattr(
-        glance_selftest, 'look', lambda: GlanceSeen([answers[0], minor])
-    )
-    monkeypatch.setattr(
-        selftest.conversion, 'checks', lambda _confinement: answers
+        selftest.conversion, 'checks', lambda _: [bad, unknown, minor]
     )
     told = []
 
