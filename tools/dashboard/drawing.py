@@ -93,6 +93,7 @@ def _time_axis(axes: Any, begin: float, end: float) -> None:
     step = max(1, round((end - begin) / 6))
     axes.set_xticks([begin + step * number for number in range(7)][:6])
     axes.xaxis.set_major_formatter(ticker.FuncFormatter(text))
+    axes.tick_params(labelsize=7)
 
 
 def _stat(axes: Any, panel: Panel, series: Named) -> None:
