@@ -279,6 +279,56 @@ def test_a_failure_of_the_storage_is_passed_on():
         header_check.require_safe(image('qcow2'), Broken(b'x'))
 
 
+@pytest.mark.parametrize('kind', GOOD)
+def test_no_failure_of_the_storage_is_a_fault_of_the_image(make, kind):
+    """Whichever of the reads it is that fails."""
+
+    class Failing(Content):
+        reads_left = None
+
+        def read_at(self, offset, length):
+            if self.reads_left == 0:
+                raise errors.StorageError('read', OSError('x'))
+            if self.reads_left is not None:
+                self.reads_left -= 1
+            return super().read_at(offset, length)
+
+    content = make(kind)
+    for before in range(1000):
+        failing = Failing(content)
+        failing.reads_left = before
+        try:
+            header_check.require_safe(image(GOOD[kind][0]), failing)
+        except errors.StorageError:
+            continue
+        assert before  # it has read all that it wants
+        return
+    raise AssertionError('it reads without end')
+
+
+@pytest.mark.parametrize('kind', ['qcow2', 'vmdk', 'vdi', 'ploop'])
+def test_disk_of_exactly_the_volumes_size_fits(make, kind):
+    content = Content(make(kind))
+
+    header_check.require_safe(image(GOOD[kind][0]), content, SIZE)
+    with pytest.raises(errors.ImageTooBig):
+        header_check.require_safe(image(GOOD[kind][0]), content, SIZE - 1)
+
+
+@pytest.mark.parametrize('features', [1, 4, 5, 8, 1 << 63])
+def test_any_feature_of_a_qed_but_one_is_refused(make, features):
+    """A backing file, its format, both; and what nobody knows."""
+    content = make('qed')
+    content[16:24] = struct.pack('<Q', features)
+    assert f'features ({features})' in refusal('qed', content)
+
+
+def test_qed_that_was_not_closed_is_safe(make):
+    content = make('qed')
+    content[16:24] = struct.pack('<Q', 2)
+    check('qed', content)
+
+
 def test_more_than_64_bitmaps_of_a_qcow2_are_refused():
     check('qcow2', hostile.many_bitmaps(60))
     assert '65 bitmaps' in refusal('qcow2', hostile.many_bitmaps(65))

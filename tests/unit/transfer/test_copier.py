@@ -121,6 +121,17 @@ def test_other_size_is_damage_also_without_a_hash(backend, content, image):
     assert source.opened == 2
 
 
+def test_extents_of_unknown_size_are_copied_whole(backend):
+    """Nova's snapshots: librbd alone knows how large they are."""
+    reading, image = sized('D-D-')
+    image = dataclasses.replace(image, size_bytes=0, hash_algo=None)
+    target = dataclasses.replace(TARGET, size_bytes=reading.size_bytes)
+
+    fill(backend, MemorySource(reading), image=image, target=target)
+
+    assert backend.volumes == {NAME: reading.content}
+
+
 @pytest.mark.parametrize('letters', [3, 5])
 def test_extents_of_another_size_are_damage_also_without_a_hash(
     backend, letters

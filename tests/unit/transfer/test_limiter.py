@@ -270,6 +270,39 @@ def test_cancelled_waiter_gives_its_place_up(given):
         assert limiter.running == 1
 
 
+def test_cancelled_waiter_that_is_not_the_first_gives_no_slot_back():
+    copies = Copies(CopyLimiter(1))
+    copies.ask('a0', 'a1')
+    cancellation = copying.Cancellation()
+    ended = []
+
+    def wait():
+        try:
+            copies.limiter.slot('a', cancellation).__enter__()
+        except copying.Cancelled:
+            ended.append(copies.limiter.running)
+
+    last = threading.Thread(target=wait, daemon=True)
+    last.start()
+    wait_until(lambda: copies.limiter.waiting == 2)
+    cancellation.cancel()
+    last.join(SECONDS)
+
+    assert ended == [1]
+    assert copies.order == ['a0']
+    assert copies.end() == 'a0 a1'
+
+
+def test_waiter_that_is_displaced_gives_no_slot_back():
+    copies = Copies(CopyLimiter(1, max_waiting=2))
+    copies.ask('a0', 'a1', 'a2', 'b0')
+    wait_until(lambda: copies.refused == ['a2'])
+
+    assert copies.limiter.running == 1
+    assert copies.order == ['a0']
+    assert copies.end() == 'a0 b0 a1'
+
+
 # Under eventlet, in a process of its own: patching cannot be undone.
 
 KILL = """
@@ -295,6 +328,14 @@ KILLED_WHILE_IT_WAITS = """
     third.wait()
     print(*order, limiter.running, limiter.waiting)
 """
+KILLED_WHILE_IT_WAITS_AS_THE_LAST = """
+    first, second, third = start('first', 'second', 'third')
+    third.kill()
+    eventlet.sleep(0)
+    assert limiter.running == 1, limiter.running
+    second.wait()
+    print(*order, limiter.running, limiter.waiting)
+"""
 KILLED_AS_IT_GETS_ITS_SLOT = """
     with limiter.slot():
         first, second = start('first', 'second')
@@ -314,10 +355,16 @@ KILLED_IN_ITS_SLOT = """
     ('code', 'order'),
     [
         (KILLED_WHILE_IT_WAITS, 'first third'),
+        (KILLED_WHILE_IT_WAITS_AS_THE_LAST, 'first second'),
         (KILLED_AS_IT_GETS_ITS_SLOT, 'second'),
         (KILLED_IN_ITS_SLOT, 'first second'),
     ],
-    ids=['while it waits', 'as it gets its slot', 'in its slot'],
+    ids=[
+        'while it waits',
+        'as the last',
+        'as it gets its slot',
+        'in its slot',
+    ],
 )
 def test_killed_green_thread_costs_no_slot(code, order):
     done = subprocess.run(
