@@ -478,6 +478,20 @@ class Unclosable(RecordingBackend):
         return self._of(super().open(volume_name, size_bytes))
 
 
+@pytest.mark.parametrize('kind', [KeyboardInterrupt, SystemExit])
+def test_killed_copy_closes_all_and_leaves_no_volume(backend, kind):
+    def kill(_progress):
+        raise kind
+
+    source = MemorySource(CONTENT)
+    with pytest.raises(kind):
+        fill(backend, source, report=kill)
+
+    assert backend.closed == 1
+    assert all(each.closed for each in source.readings)
+    assert backend.volumes == {}
+
+
 def test_close_that_fails_hides_no_error_before_it(caplog):
     backend = Unclosable()
     backend.fail_at = 2

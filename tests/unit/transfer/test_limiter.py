@@ -293,6 +293,25 @@ def test_cancelled_waiter_that_is_not_the_first_gives_no_slot_back():
     assert copies.end() == 'a0 a1'
 
 
+def test_waiter_that_is_displaced_as_it_is_cancelled_gives_no_slot_back():
+    limiter = CopyLimiter(1, max_waiting=2)
+    with contextlib.ExitStack() as stack:
+        stack.enter_context(limiter.slot('a'))
+        stack.enter_context(limiter.place('a'))
+
+        class CancelledMeanwhile(copying.Cancellation):
+            def check(self):
+                stack.enter_context(limiter.place('b'))
+                raise copying.Cancelled
+
+        with pytest.raises(copying.Cancelled):
+            limiter.slot('a', CancelledMeanwhile()).__enter__()
+
+        assert limiter.running == 1
+        assert limiter.waiting == 2
+    assert (limiter.running, limiter.waiting) == (0, 0)
+
+
 def test_waiter_that_is_displaced_gives_no_slot_back():
     copies = Copies(CopyLimiter(1, max_waiting=2))
     copies.ask('a0', 'a1', 'a2', 'b0')
