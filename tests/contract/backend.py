@@ -4,8 +4,8 @@
 A subclass gives the fixtures ``backend``, and ``stored``, which maps each
 volume's name to its bytes as the storage has them now. Of a backend that
 clones also ``image``, an ImageInfo that can be cloned, and ``content``, its
-bytes; and ``trusting``: called with fields of ClonePolicy, it answers a backend
-of the same storage that trusts so.
+bytes; and ``trusting``: called with fields of ClonePolicy, it answers a
+backend of the same storage that trusts so.
 """
 
 import dataclasses

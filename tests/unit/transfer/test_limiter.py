@@ -348,11 +348,13 @@ KILLED_WHILE_IT_WAITS = """
     print(*order, limiter.running, limiter.waiting)
 """
 KILLED_WHILE_IT_WAITS_AS_THE_LAST = """
-    first, second, third = start('first', 'second', 'third')
-    third.kill()
-    eventlet.sleep(0)
-    assert limiter.running == 1, limiter.running
-    second.wait()
+    with limiter.slot():
+        first, second = start('first', 'second')
+        second.kill()
+        for _ in range(5):
+            eventlet.sleep(0)
+        assert order == [], order  # the slot is not free
+    first.wait()
     print(*order, limiter.running, limiter.waiting)
 """
 KILLED_AS_IT_GETS_ITS_SLOT = """
@@ -374,7 +376,7 @@ KILLED_IN_ITS_SLOT = """
     ('code', 'order'),
     [
         (KILLED_WHILE_IT_WAITS, 'first third'),
-        (KILLED_WHILE_IT_WAITS_AS_THE_LAST, 'first second'),
+        (KILLED_WHILE_IT_WAITS_AS_THE_LAST, 'first'),
         (KILLED_AS_IT_GETS_ITS_SLOT, 'second'),
         (KILLED_IN_ITS_SLOT, 'first second'),
     ],
