@@ -18,6 +18,7 @@ from cinder_cow.backends import base_names
 from cinder_cow.backends.base_store import BuildRecord
 from tests.fakes import writes
 from tests.fakes.bases import info
+from tests.waiting import wait_until
 
 NAME = 'cow-base-raw-image-of-the-contract'
 SCRATCH = base_names.scratch_name(NAME)
@@ -25,7 +26,6 @@ OTHER = 'cow-base-raw-image-of-another'
 VOLUME = 'volume-of-the-contract'
 CONTENT = b''.join(bytes([letter]) * 4096 for letter in b'base')
 INFO = info('image-1', created=1e9, stored_bytes=0)
-SECONDS = 60
 
 
 def fill(store, name=NAME, content=CONTENT):
@@ -38,13 +38,6 @@ def fill(store, name=NAME, content=CONTENT):
 def build(store, name=NAME, content=CONTENT):
     fill(store, name, content)
     return store.commit(name, INFO)
-
-
-def wait_until(condition):
-    deadline = time.monotonic() + SECONDS
-    while not condition():
-        assert time.monotonic() < deadline
-        time.sleep(0.05)
 
 
 class BaseStoreContract:

@@ -103,8 +103,8 @@ def small_limits(monkeypatch):
     assert truncation._MOST_BYTES <= 2**27
     assert truncation._MOST_READS <= 4096
     assert truncation._MOST_SECONDS <= 10
-    monkeypatch.setattr(truncation, '_MOST_BYTES', 2**22)
-    monkeypatch.setattr(truncation, '_MOST_READS', 64)
+    monkeypatch.setattr(truncation, '_MOST_BYTES', 2**20)
+    monkeypatch.setattr(truncation, '_MOST_READS', 16)
 
 
 def test_a_vmdk_with_a_table_of_128_mib_takes_little(small_limits):

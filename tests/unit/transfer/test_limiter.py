@@ -11,15 +11,9 @@ import pytest
 
 from cinder_cow import copying, errors
 from cinder_cow.transfer.limiter import CopyLimiter
+from tests.waiting import wait_until
 
 SECONDS = 10
-
-
-def wait_until(condition):
-    until = time.monotonic() + SECONDS
-    while not condition():
-        assert time.monotonic() < until
-        time.sleep(0.001)
 
 
 class Copies:
