@@ -8,7 +8,7 @@ import pytest
 
 from cinder_cow import errors
 from cinder_cow.backends.base_store import Readable
-from cinder_cow.conversion import header_check
+from cinder_cow.conversion import detection, header_check
 from cinder_cow.model import ImageInfo
 from tests.corpus import hostile
 
@@ -327,6 +327,41 @@ def test_qed_that_was_not_closed_is_safe(make):
     content = make('qed')
     content[16:24] = struct.pack('<Q', 2)
     check('qed', content)
+
+
+def test_head_is_not_read_without_end(monkeypatch):
+    """Though an inspector asks for all of it."""
+
+    class Greedy:
+        context_info = ('all',)
+        complete, offset, length = False, 0, 2**60
+        format_match = True
+
+        def region(self, _name):
+            return self
+
+        def has_region(self, _name):
+            return False
+
+        def eat_chunk(self, chunk):
+            pass
+
+        finish = safety_check = lambda self: None
+
+    class Endless(Content):
+        size_bytes = 2**50
+
+        def read_at(self, offset, length):
+            self.read_bytes += length
+            assert self.read_bytes <= 64 * MIB
+            return bytes(length)
+
+    monkeypatch.setattr(detection, '_inspector', lambda _name: Greedy())
+    content = Endless(b'')
+
+    detection.require_safe('qcow2', content)
+
+    assert content.read_bytes <= 16 * MIB
 
 
 def test_more_than_64_bitmaps_of_a_qcow2_are_refused():
