@@ -4,6 +4,9 @@
 # Runs the tests: all of them, or the kinds that are named, in this order.
 #   tools/test.sh [lint|types|unit|docs|host|ceph|e2e]... [-- PYTEST ARGUMENTS]
 #
+# Paths among the arguments, which begin with tests/, take the place of the
+# kind's own folder: tools/test.sh unit -- tests/unit/planning/test_plan.py
+#
 # A kind that fails, or takes longer than its limit, does not keep the next
 # from running. The exit status is 1 when one failed, and the last line names
 # all that did.
@@ -62,21 +65,34 @@ limited() {
     return "$status"
 }
 
+# folder KIND PYTEST ARGUMENTS...: what is tested, unless they say so.
+folder() {
+    local kind=$1 argument
+    shift
+    for argument; do
+        case $argument in tests/*) return ;; esac
+    done
+    echo "tests/$kind"
+}
+
 lint() { ruff check . && ruff format --check .; }
 
 # Those that need a real Cinder or Ceph run in the environment of the sandbox;
 # tox makes one without them for the unit tests and the documents.
 run_kind() {
-    local kind=$1
+    local kind=$1 tested
     shift
+    tested=$(folder "$kind" "$@")
     case $kind in
     lint) lint ;;
     types) mypy ;;
-    unit) limited 15m tox -q -e py3 -- tests/unit "$@" ;;
+    unit) limited 15m tox -q -e py3 -- ${tested:+-n auto "$tested"} "$@" ;;
     docs) limited 15m tox -q -e docs ;;
-    host) limited 10m python -m pytest --durations=5 tests/host "$@" ;;
+    host)
+        limited 10m python -m pytest --durations=5 ${tested:+"$tested"} "$@"
+        ;;
     ceph | e2e)
-        limited 30m python -m pytest --durations=5 "tests/$kind" "$@"
+        limited 30m python -m pytest --durations=5 ${tested:+"$tested"} "$@"
         ;;
     esac
 }

@@ -14,7 +14,6 @@ import time
 
 from oslo_log import log as logging
 
-from cinder_cow import errors
 from cinder_cow.backends import base_names
 from cinder_cow.backends.base_store import (
     BaseStore,
@@ -275,12 +274,13 @@ class _Sweeping:
 
     @contextlib.contextmanager
     def _continue_on_error(self, action: str) -> Iterator[None]:
-        """One step. The sweep ends when another host has taken over."""
+        """One step. The sweep ends when another host has taken over.
+
+        The lease that is lost within a step is a build's: the next goes on.
+        """
         self._lease.begin(action)
         try:
             yield
-        except errors.LeaseLost:
-            raise
         except Exception as exc:  # noqa: BLE001  one base stops no others
             self._fail(f'Could not {action}: {exc}')
 

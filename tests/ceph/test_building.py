@@ -18,6 +18,7 @@ from cinder_cow.base_images.eviction import EvictionLimits
 from cinder_cow.base_images.sweep import sweep
 from cinder_cow.model import ImageInfo, Method, Verification
 from tests.ceph import builder
+from tests.waiting import wait_until
 
 MIB = 2**20
 SIZE = 256 * MIB
@@ -259,7 +260,7 @@ def test_failure_of_one_host_is_not_told_to_the_waiters_of_another(
     )
 
     failing = without.start()
-    wait_for(lambda: lab.backend().bases().build_records())
+    wait_until(lambda: lab.backend().bases().build_records())
     working = complete.start()
     failed = json.loads(failing.communicate(timeout=180)[0])
     made = json.loads(working.communicate(timeout=180)[0])
@@ -272,13 +273,6 @@ def test_failure_of_one_host_is_not_told_to_the_waiters_of_another(
     assert packed.is_in(lab, 'volume-b-1')
     swept(lab)
     evict_all(lab)
-
-
-def wait_for(condition, seconds=60):
-    deadline = time.monotonic() + seconds
-    while not condition():
-        assert time.monotonic() < deadline
-        time.sleep(0.01)
 
 
 def test_next_volume_too_small_for_the_disk_reads_nothing(lab, tmp_path):

@@ -186,8 +186,10 @@ def test_forked_child_opens_its_own(lab):
     reading, writing = os.pipe()
     child = os.fork()
     if child == 0:
-        os.write(writing, str(client_id(lab.settings())).encode())
-        os._exit(0)
+        try:  # it must never go on with the other tests
+            os.write(writing, str(client_id(lab.settings())).encode())
+        finally:
+            os._exit(0)
     os.waitpid(child, 0)
 
     there = int(os.read(reading, 64))

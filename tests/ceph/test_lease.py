@@ -80,12 +80,12 @@ def taken(store, seconds=60):
         yield lease
 
 
-def wait_until_expired(lab, seconds=60):
+def wait_until_expired(lab, name=NAME, seconds=60):
     deadline = time.monotonic() + seconds
     look = ['rados', '--conf', lab.conf, '--pool', 'volumes', 'lock', 'info']
     while True:
         info = subprocess.run(
-            [*look, leases.OBJECT + NAME, leases.LOCK, '--format', 'json'],
+            [*look, leases.OBJECT + name, leases.LOCK, '--format', 'json'],
             capture_output=True,
             text=True,
             timeout=60,

@@ -15,15 +15,8 @@ import pytest
 from cinder_cow.backends.rbd import lease as leases
 from cinder_cow.transfer.copier import CopyRequest
 from tests.ceph import builder
-from tests.ceph.test_building import (
-    SIZE,
-    Packed,
-    bases,
-    evict_all,
-    job,
-    swept,
-    wait_for,
-)
+from tests.ceph.test_building import SIZE, Packed, bases, evict_all, job, swept
+from tests.waiting import wait_until
 
 #: The copy would take that long, and more, if it were not stopped.
 PAUSE_SECONDS = 3
@@ -81,7 +74,7 @@ def test_lost_lease_stops_the_copy_and_its_successor_succeeds(
 ):
     packed = Packed(tmp_path, disk_format)
     losing = job(lab, packed, 'volume-1', pause_seconds=PAUSE_SECONDS).start()
-    wait_for(lab.names)
+    wait_until(lab.names)
 
     taken_over(lab, packed)
 
@@ -96,7 +89,7 @@ def test_lost_lease_kills_qemu_img(lab, tmp_path):
     packed = Packed(tmp_path)
     losing = job(lab, packed, 'volume-1').start()
     stopped = []
-    wait_for(lambda: stopped or stopped.extend(stop_converting(lab)))
+    wait_until(lambda: stopped or stopped.extend(stop_converting(lab)))
 
     taken_over(lab, packed)
 

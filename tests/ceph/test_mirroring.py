@@ -4,12 +4,12 @@
 import contextlib
 import os
 import subprocess
-import time
 
 import pytest
 import rbd
 
 from tests.ceph.bases import CONTENT, built, opened
+from tests.waiting import wait_until
 
 #: For the daemon to see an image, copy it, and to forget it again.
 MIRRORED_SECONDS = 240
@@ -113,11 +113,8 @@ def running_daemon(lab):
             daemon.wait()
 
 
-def wait_until(holds):
-    deadline = time.monotonic() + MIRRORED_SECONDS
-    while not holds():
-        assert time.monotonic() < deadline
-        time.sleep(0.5)
+def wait_until_mirrored(condition):
+    wait_until(condition, MIRRORED_SECONDS, pause_seconds=0.5)
 
 
 def test_volume_of_a_base_arrives_in_the_other_cluster(
@@ -129,9 +126,9 @@ def test_volume_of_a_base_arrives_in_the_other_cluster(
     with opened(lab, 'volume-1') as image:
         image.mirror_image_enable(rbd.RBD_MIRROR_IMAGE_MODE_SNAPSHOT)
 
-    wait_until(lambda: old_lab.stored().get('volume-1') == CONTENT)
+    wait_until_mirrored(lambda: old_lab.stored().get('volume-1') == CONTENT)
 
     assert mirror.poll() is None
     with opened(lab, 'volume-1') as image:
         image.mirror_image_disable(False)
-    wait_until(lambda: 'volume-1' not in old_lab.names())
+    wait_until_mirrored(lambda: 'volume-1' not in old_lab.names())

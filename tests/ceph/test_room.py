@@ -3,7 +3,7 @@
 
 import os
 
-from tests.ceph.test_building import wait_for
+from tests.waiting import wait_until
 
 MIB = 2**20
 
@@ -18,13 +18,13 @@ def test_room_is_what_the_pool_holds_and_can_take(lab):
 def test_what_is_written_is_used(lab):
     store = lab.backend().bases()
     # What tests before this one wrote is gone, but the statistics are slow.
-    wait_for(lambda: store.room().used_bytes < 8 * MIB, seconds=120)
+    wait_until(lambda: store.room().used_bytes < 8 * MIB, seconds=120)
     with lab.rados.open_ioctx('volumes') as ioctx:
         names = [f'ballast-{number}' for number in range(16)]
         try:
             for name in names:
                 ioctx.write_full(name, os.urandom(4 * MIB))
-            wait_for(lambda: store.room().used_bytes > 60 * MIB, seconds=120)
+            wait_until(lambda: store.room().used_bytes > 60 * MIB, seconds=120)
         finally:
             for name in names:
                 ioctx.remove_object(name)
@@ -35,7 +35,7 @@ def test_quota_of_the_pool_is_a_limit(lab):
     store = lab.backend().bases()
     lab.cluster.ceph(*quota, str(100 * MIB))
     try:
-        wait_for(lambda: store.room().capacity_bytes <= 100 * MIB)
+        wait_until(lambda: store.room().capacity_bytes <= 100 * MIB)
         assert store.room().spare_bytes <= 100 * MIB
     finally:
         lab.cluster.ceph(*quota, '0')

@@ -363,7 +363,7 @@ def test_cancelled_copy_ends_soon_and_leaves_nothing(lab, old_lab):
     assert lab.leftovers() == []
 
 
-def test_ten_sparse_gib_cost_what_their_data_costs(lab, old_lab):
+def test_of_ten_sparse_gib_only_the_data_is_copied_and_stored(lab, old_lab):
     pieces = {number * 400 * MIB: os.urandom(4 * MIB) for number in range(25)}
     alone = old_lab.image(b''.join(pieces.values()))
     sparse = old_lab.sparse_image(10 * GIB, pieces)

@@ -4,7 +4,8 @@
 A subclass gives the fixtures ``backend``, and ``stored``, which maps each
 volume's name to its bytes as the storage has them now. Of a backend that
 clones also ``image``, an ImageInfo that can be cloned, and ``content``, its
-bytes.
+bytes; and ``trusting``: called with fields of ClonePolicy, it answers a
+backend of the same storage that trusts so.
 """
 
 import dataclasses
@@ -13,6 +14,7 @@ import queue
 import pytest
 
 from cinder_cow import errors
+from cinder_cow.model import RefusalCode
 from tests.fakes import writes
 
 NAME = 'volume-of-the-contract'
@@ -128,6 +130,31 @@ class CloningBackendContract(BackendContract):
 
         assert not verdict
         assert verdict.refusals
+
+    def test_image_in_a_pool_that_is_not_named_is_refused(
+        self, trusting, image
+    ):
+        (refusal,) = trusting(image_pools=('gold',)).cloneable(image).refusals
+
+        assert refusal.code is RefusalCode.POOL_NOT_ALLOWED
+
+    def test_name_that_is_not_glances_is_refused_but_where_that_is_trusted(
+        self, trusting, image
+    ):
+        other = dataclasses.replace(image, image_id='another')
+
+        (refusal,) = trusting().cloneable(other).refusals
+        assert refusal.code is RefusalCode.NOT_GLANCE_IMAGE
+        assert trusting(strict_locations=False).cloneable(other)
+
+    def test_signed_image_is_refused_but_where_no_signature_counts(
+        self, trusting, image
+    ):
+        signed = dataclasses.replace(image, signed=True)
+
+        (refusal,) = trusting().cloneable(signed).refusals
+        assert refusal.code is RefusalCode.SIGNED
+        assert trusting(verify_signatures=False).cloneable(signed)
 
     def test_clone_has_the_images_bytes(self, backend, image, content, stored):
         backend.clone(image, NAME)

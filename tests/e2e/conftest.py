@@ -28,6 +28,12 @@ def stack(tmp_path_factory):
         stack.down()
 
 
+@pytest.fixture(scope='module')
+def default_configuration(stack):
+    """cinder-volume as the stack has it, whatever other tests left."""
+    stack.restart_cinder_volume()
+
+
 @pytest.fixture(scope='session')
 def cloud(stack):
     return Cloud(stack.env())

@@ -58,7 +58,7 @@ def test_the_log_says_why_and_from_where(many):
     assert ' source=glance verification=hash' in line
 
 
-def test_no_temporary_file_is_ever_made(many):
+def test_no_file_is_seen_where_cinder_converts(many):
     *_, files, _log, _found = many
 
     assert files == set()

@@ -5,9 +5,11 @@ import concurrent.futures
 import os
 import signal
 import threading
-import time
 
 import pytest
+
+from tests.e2e.unread import has_request_of
+from tests.waiting import wait_until
 
 GIB = 2**30
 MIB = 2**20
@@ -77,12 +79,13 @@ def test_service_goes_on_while_a_clone_blocks(stack, tidy, cloud, image, log):
         if service.host.endswith('@cow')
     )
     osd = stack.clusters[0].pid('osd')
+    clients = [stack.cinder_volume_pids()['cow']]
     creating = threading.Thread(target=tidy.volume, args=('cow', image))
     os.kill(osd, signal.SIGSTOP)
     try:
         creating.start()
         log.wait('being created as image')
-        time.sleep(1)  # now in librbd
+        wait_until(lambda: has_request_of(osd, clients))
         # An RPC to the very process that is making the clone.
         answer = cloud.connection.block_storage.get(
             f'/capabilities/{host}', timeout=20

@@ -4,9 +4,14 @@
 import os
 import signal
 import threading
-import time
+
+import pytest
 
 from sandbox import errors
+from tests.e2e.unread import has_request_of
+from tests.waiting import wait_until
+
+pytestmark = pytest.mark.usefixtures('default_configuration')
 
 MIB = 2**20
 CONTENT = os.urandom(MIB)
@@ -17,6 +22,7 @@ def test_volume_is_not_reported_available_and_deletes_clean(
 ):
     image = tidy.image(CONTENT)
     osd = stack.clusters[0].pid('osd')
+    clients = stack.cinder_volume_pids().values()
     unexpected = []
 
     def create():
@@ -30,7 +36,7 @@ def test_volume_is_not_reported_available_and_deletes_clean(
     try:
         creating.start()
         log.wait('being created as image')
-        time.sleep(1)  # now in librbd
+        wait_until(lambda: has_request_of(osd, clients))
         for pid in stack.cinder_volume_pids().values():
             os.kill(pid, signal.SIGKILL)
     finally:

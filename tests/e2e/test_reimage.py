@@ -5,6 +5,7 @@ import os
 
 import pytest
 
+from tests.e2e.bases import packed
 from tests.e2e.conftest import watched
 
 GIB = 2**30
@@ -101,6 +102,23 @@ def test_clone_is_overwritten_and_its_image_is_not(tidy, pool):
 
     assert pool.read(volume, len(OLD)) == NEW.ljust(len(OLD), b'\0')
     assert pool.read(tidy.volume('cow', parent), len(OLD)) == OLD
+
+
+def test_image_that_has_to_be_converted_goes_cinders_own_way(
+    tidy, snapshotted, pool, log, tmp_path
+):
+    """Its disk arrives all the same, and no old byte stays."""
+    disk = packed(tmp_path, 'qcow2')
+    image = tidy.image(disk.file, store='disk', disk_format='qcow2')
+    volume = old_volume(tidy, pool)
+    snapshot = snapshotted(volume)
+
+    assert reimage(tidy, volume, image)[-1] == 'available'
+
+    size = pool.size(volume)
+    assert pool.read(volume, size) == disk.head.ljust(size, b'\0')
+    assert read_snapshot(pool, volume, snapshot, len(OLD)) == OLD
+    assert not log.lines('volume from image', f'volume={volume}', 'reimage')
 
 
 def test_damaged_image_is_an_error(stack, tidy, pool, log):

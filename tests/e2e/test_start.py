@@ -17,6 +17,8 @@ import rbd
 
 from tests.e2e.bases import cow_options
 
+pytestmark = pytest.mark.usefixtures('default_configuration')
+
 MIB = 2**20
 PARTIAL = 50
 #: How much longer a start of ours may take than upstream's beside it.

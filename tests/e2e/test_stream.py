@@ -96,7 +96,7 @@ def test_status_passes_through_downloading(copied):
     assert copied.statuses[-2:] == ['downloading', 'available']
 
 
-def test_no_temporary_file_is_ever_made(copied):
+def test_no_file_is_seen_where_cinder_converts(copied):
     assert copied.files == set()
 
 

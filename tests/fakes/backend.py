@@ -38,9 +38,11 @@ class MemoryBackend(base.ImageBackend):
     ``failing`` names the methods that raise StorageError.
     """
 
-    def __init__(self, pool='volumes'):
+    def __init__(self, pool='volumes', **trust):
+        """:param trust: fields of ClonePolicy."""
         self.pool = pool
         self.fsid = 'fsid-of-memory'
+        self.policy = ClonePolicy(self.fsid, pool, 'cinder', **trust)
         self.images = {}
         self.volumes = {}
         self.flattened = []
@@ -58,10 +60,9 @@ class MemoryBackend(base.ImageBackend):
 
     def cloneable(self, image_info):
         self._maybe_fail('cloneable')
-        site = ClonePolicy(self.fsid, self.pool, 'cinder')
-        screened = rules.screen(image_info, site)
+        screened = rules.screen(image_info, self.policy)
         seen = [(ref, self._look(ref)) for ref in screened.candidates]
-        return rules.judge(screened, seen, site, clone_v2=False)
+        return rules.judge(screened, seen, self.policy, clone_v2=False)
 
     def exists(self, volume_name):
         self._maybe_fail('exists')

@@ -1,6 +1,7 @@
 # SPDX-License-Identifier: Apache-2.0
 """A store of bases in memory. The contract suite holds it to the real one."""
 
+import copy
 from dataclasses import dataclass, field, replace
 import itertools
 import threading
@@ -15,6 +16,7 @@ from cinder_cow.model import (
     SnapshotRef,
     Verification,
 )
+from cinder_cow.planning import location, verdict
 from tests.fakes.backend import STRIPE_UNIT, MemoryWriter
 
 LEASE_SECONDS = 30
@@ -51,7 +53,10 @@ class Thing:
 
 
 class MemoryLease(base_store.Lease):
-    """``kept`` counts the calls of ``keep``."""
+    """``kept`` counts the calls of ``keep``.
+
+    It is lost at the moment in which another takes it.
+    """
 
     def __init__(self, store, name):
         self.kept = 0
@@ -69,7 +74,7 @@ class MemoryLease(base_store.Lease):
 
     def check(self):
         self._store.maybe_fail('check')
-        if not self._is_mine() or self.expires <= self._store.clock():
+        if not self._is_mine():
             raise errors.LeaseLost(self._name, 'taken away')
         self.expires = max(self.expires, self._store.clock() + LEASE_SECONDS)
 
@@ -134,8 +139,16 @@ class MemoryBases(base_store.BaseStore):
         self.guard = threading.RLock()
         #: 1 TiB, of which nothing is used.
         self.space = base_store.Room(0, 2**40, 2**40)
+        #: What is known here alone, and not by :meth:`another`.
         self._seen = {}
+        self._made = {}
         self._numbers = itertools.count()
+
+    def another(self):
+        """The store of another process, of the same pool."""
+        other = copy.copy(self)
+        other._seen, other._made = {}, {}
+        return other
 
     def add(self, name, content=b'', last_used=0.0, **changes):
         """A finished base, as if built long ago. Answers the Base."""
@@ -197,15 +210,19 @@ class MemoryBases(base_store.BaseStore):
             held = self.leases.get(name)
             if held is not None and held.expires > self.clock():
                 return None
-            self.leases[name] = MemoryLease(self, name)
-            return self.leases[name]
+            self._made.pop(name, None)
+            self._made.pop(base_names.scratch_name(name), None)
+            taken = self.leases[name] = MemoryLease(self, name)
+        if held is not None:
+            held.lose()
+        return taken
 
     def create(self, name, size_bytes):
         self.maybe_fail('create', name)
         with self.guard:
             if name in self.things:
-                raise errors.StorageError(f'create {name}', FileExistsError())
-            self.things[name] = Thing(bytearray(size_bytes))
+                raise errors.VolumeExists(self.backend.path(name))
+            self._made[name] = self.things[name] = Thing(bytearray(size_bytes))
             return MemoryWriter(self.things[name].content)
 
     def commit(self, name, info):
@@ -213,6 +230,7 @@ class MemoryBases(base_store.BaseStore):
         with self.guard:
             if name not in self.things:
                 raise errors.StorageError(f'commit {name}', KeyError(name))
+            self._require_mine(name)
             thing = self.things[name]
             size = info.stored_bytes or len(thing.content)
             thing.info = replace(info, stored_bytes=size)
@@ -223,19 +241,25 @@ class MemoryBases(base_store.BaseStore):
     def discard(self, name):
         self.maybe_fail('discard', name)
         with self.guard:
+            self._require_mine(name)
             if self._is_finished(name):
                 raise errors.StorageError(
                     f'discard {name}', PermissionError('it is finished')
                 )
             self.things.pop(name, None)
+            self._made.pop(name, None)
 
     def clone_to_scratch(self, image, name):
         self.maybe_fail('clone_to_scratch', name)
-        for ref, content in self.backend.images.items():
-            url = f'rbd://{ref.fsid}/{ref.pool}/{ref.image}/{ref.snapshot}'
-            if url in image.locations:
+        policy = self.backend.policy
+        for url in image.locations:
+            ref = location.parse(url)
+            if (
+                ref in self.backend.images
+                and verdict.trusted(ref, image, policy) is None
+            ):
                 self.create(name, 0)
-                self.things[name].content[:] = content
+                self.things[name].content[:] = self.backend.images[ref]
                 return True
         return False
 
@@ -329,6 +353,13 @@ class MemoryBases(base_store.BaseStore):
     @property
     def _pool(self):
         return self.backend.pool
+
+    def _require_mine(self, name):
+        thing = self.things.get(name)
+        if self._made.get(name, thing) is not thing:
+            raise errors.StorageError(
+                f'change {name}', PermissionError('another has taken it over')
+            )
 
     def _is_finished(self, name):
         return name in self.things and self.things[name].info is not None

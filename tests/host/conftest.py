@@ -12,10 +12,11 @@ from cinder.volume import configuration
 from cinder.volume import driver as volume_driver
 from oslo_config import cfg
 
-from cinder_cow import driver, execute
-from cinder_cow.base_images import ensure
+from cinder_cow import backends, driver, sources
+from cinder_cow.cinder_adapter import image_info
 from cinder_cow.model import SnapshotRef
 from tests.fakes.backend import MemoryBackend
+from tests.host import every_option
 
 CONF = cfg.CONF
 MIB = 2**20
@@ -47,7 +48,8 @@ def cinder(tmp_path_factory):
     """Cinder's configuration, read from a file, and its database, made."""
     folder = tmp_path_factory.mktemp('cinder')
     conf = folder / 'cinder.conf'
-    conf.write_text(CINDER_CONF.format(folder=folder))
+    text = CINDER_CONF.format(folder=folder) + every_option.section()
+    conf.write_text(text)
     CONF([], project='cinder', default_config_files=[str(conf)])
     objects.register_all()
     migration.db_sync()
@@ -60,19 +62,28 @@ def context(cinder):
 
 
 class Hosted(driver.CowRBDDriver):
-    """The driver, with its storage in memory."""
+    """The driver, with its storage and its sources in memory.
+
+    All else is what the options make.
+    """
+
+    memory = None
+    sources = ()
 
     def cow_parts(self):
-        parts = super().cow_parts()
-        store = self.memory.bases()
-        bases = store and ensure.BaseImages(
-            parts.base_images.settings, store, parts.base_images._base_builder
-        )
-        return execute.Parts(self.memory, parts.image_copier, bases)
+        with pytest.MonkeyPatch.context() as patch:
+            patch.setattr(backends, 'from_options', lambda _: self.memory)
+            patch.setattr(sources, 'from_options', lambda _: self.sources)
+            return super().cow_parts()
+
+
+#: What a GiB of a volume is in memory.
+SMALL = 16 * MIB
 
 
 @pytest.fixture
-def hosted(cinder):
+def hosted(cinder, monkeypatch):
+    monkeypatch.setattr(image_info, 'GIB', SMALL)
     hosted = Hosted(
         configuration=configuration.Configuration(
             volume_driver.volume_opts, config_group='cow'

@@ -9,9 +9,7 @@ from cinder.volume.flows.manager import create_volume
 import pytest
 
 from cinder_cow.model import SnapshotRef
-from tests.host.conftest import CONTENT, IMAGE_ID
-
-GIB = 2**30
+from tests.host.conftest import CONTENT, IMAGE_ID, SMALL
 
 
 class ImageService:
@@ -57,7 +55,7 @@ def test_volume_is_cloned_and_bootable(create, hosted, context, volume):
     (name,) = hosted.memory.volumes
     assert name == volume.name
     assert hosted.memory.volumes[name][: len(CONTENT)] == CONTENT
-    assert len(hosted.memory.volumes[name]) == GIB
+    assert len(hosted.memory.volumes[name]) == SMALL
     assert update == {'provider_location': None, 'provider_id': 'cow:clone'}
     assert db.volume_get(context, volume.id).bootable
     metadata = {
@@ -129,7 +127,7 @@ def test_likely_mistake_is_a_warning_with_the_remedy(
 def test_image_larger_than_the_volume_makes_nothing(create, hosted):
     class Huge(bytes):
         def __len__(self):
-            return GIB + 1
+            return SMALL + 1
 
     ref = SnapshotRef(hosted.memory.fsid, 'images', IMAGE_ID, 'snap')
     hosted.memory.images[ref] = Huge()

@@ -3,7 +3,7 @@ import dataclasses
 
 import pytest
 
-from cinder_cow import errors, log_line
+from cinder_cow import errors, execute, log_line
 from cinder_cow.base_images.ensure import Ensured
 from cinder_cow.model import (
     BuildBase,
@@ -14,11 +14,13 @@ from cinder_cow.model import (
     Refusal,
     RefusalCode,
     SnapshotRef,
+    Stream,
     Target,
     Verification,
 )
 from tests.fakes.bases import MemoryBases
-from tests.fakes.request import nothing, run
+from tests.fakes.request import asked, nothing, run
+from tests.fakes.source import MemorySource
 from tests.unit.conftest import CONTENT
 
 TARGET = Target('v-1', 'volume-v-1', 2 * len(CONTENT))
@@ -87,6 +89,51 @@ def test_first_error_is_the_one_reported(backend, image, clone, caplog):
 
 def test_volume_that_was_there_before_is_not_removed(backend, image, clone):
     backend.volumes[TARGET.volume_name] = bytearray(b'precious')
+
+    with pytest.raises(errors.VolumeExists):
+        run(clone, image, TARGET, backend, nothing)
+    assert backend.volumes == {TARGET.volume_name: b'precious'}
+
+
+def made_by_another(backend):
+    """Between the look for it and its making."""
+    backend.volumes[TARGET.volume_name] = bytearray(b'precious')
+    backend.exists = lambda _name: False
+
+
+def test_volume_that_another_made_meanwhile_is_not_removed(
+    backend, image, clone
+):
+    made_by_another(backend)
+
+    with pytest.raises(errors.VolumeExists):
+        run(clone, image, TARGET, backend, nothing)
+    assert backend.volumes == {TARGET.volume_name: b'precious'}
+
+
+def test_volume_that_another_made_meanwhile_is_not_filled(backend, image):
+    made_by_another(backend)
+
+    with pytest.raises(errors.VolumeExists):
+        run(
+            Stream(TARGET.size_bytes, ()),
+            dataclasses.replace(image, hash_algo=None),
+            TARGET,
+            backend,
+            nothing,
+            [MemorySource(CONTENT)],
+        )
+    assert backend.volumes == {TARGET.volume_name: b'precious'}
+
+
+def test_nothing_is_made_over_a_volume_that_is_there(backend, image, clone):
+    """Whatever the storage would say to that."""
+    backend.volumes[TARGET.volume_name] = bytearray(b'precious')
+
+    def fail(_parent, _name):
+        raise errors.StorageError('clone', OSError('injected'))
+
+    backend.clone_snapshot = fail
 
     with pytest.raises(errors.VolumeExists):
         run(clone, image, TARGET, backend, nothing)
@@ -162,6 +209,16 @@ def test_delegation_touches_nothing_and_says_why(backend, image):
     line = log_line.format_result(result)
     assert result.method is Method.DELEGATE
     assert ' reason=not-rbd,other-cluster pool=- parent=-' in line
+    assert line.endswith(f' why="{"; ".join(["reason. remedy"] * 3)}"')
+
+
+def test_line_can_be_read_though_a_refusal_has_quotes(backend, image):
+    why = (Refusal(RefusalCode.NOT_RBD, 'it is "there"', 'so', False),)
+
+    result = run(Delegate(why), image, TARGET, backend, nothing)
+
+    line = log_line.format_result(result)
+    assert line.endswith(""" why="it is 'there'. so\"""")
 
 
 class BaseImages:
@@ -270,6 +327,58 @@ def test_evicted_again_and_again_is_an_error_with_nothing_left(
         build_base(store, image, backend, evicted)
 
     assert backend.volumes == {}
+
+
+def test_fresh_base_that_is_evicted_at_once_is_built_again(
+    backend, image, store
+):
+    def evicted():
+        found = Ensured(add(store), built=True)
+        store.retire_elsewhere('cow-base-x')
+        return found
+
+    result = build_base(store, image, backend, evicted, ensured(store))
+
+    assert result.method is Method.BUILD_BASE
+    assert list(backend.volumes) == [TARGET.volume_name]
+
+
+@pytest.mark.parametrize('plan', [CloneBase, BuildBase])
+def test_base_of_exactly_the_volumes_size_is_cloned(
+    backend, image, store, plan
+):
+    target = Target('v-1', 'volume-v-1', len(CONTENT))
+    bases = BaseImages(store, ensured(store))
+    given = (add(store),) if plan is CloneBase else ()
+
+    run(
+        plan(*given, target.size_bytes, WHY),
+        image,
+        target,
+        backend,
+        nothing,
+        bases=bases,
+    )
+
+    assert backend.volumes == {target.volume_name: CONTENT}
+
+
+def test_flattened_clone_has_a_slot_meanwhile(backend, image, store):
+    """It is a full copy, though a base was cloned."""
+    target = dataclasses.replace(TARGET, replicated=True)
+    plan = CloneBase(add(store), target.size_bytes, WHY)
+    request, parts = asked(
+        image, target, backend, nothing, bases=BaseImages(store)
+    )
+    running = []
+    backend.flatten = lambda _name: running.append(
+        parts.image_copier._limiter.running
+    )
+
+    execute.run(plan, request, parts)
+
+    assert running == [1]
+    assert parts.image_copier._limiter.running == 0
 
 
 def test_base_that_is_larger_than_the_volume_is_not_cloned(

@@ -1,7 +1,7 @@
 # SPDX-License-Identifier: Apache-2.0
 import pytest
 
-from tests.contract.bases import BaseUseContract
+from tests.contract.base_use import BaseUseContract
 from tests.fakes.bases import MemoryBases
 
 

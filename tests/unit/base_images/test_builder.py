@@ -162,6 +162,7 @@ def test_image_in_this_cluster_is_converted_where_it_lies(
     assert inspected == [FILE]
     assert list(store.things) == [NAME]
     assert base.info.verification is Verification.ABSENT
+    assert not base.info.signature_verified
 
 
 def test_what_others_share_by_its_hash_is_verified_where_it_lies(

@@ -268,6 +268,7 @@ def test_record_stays_when_its_build_cannot_be_removed(store, dead_build):
 
 def test_dry_run_tells_the_same_and_changes_nothing(store, dead_build):
     store.clone(store.find(A), 'volume-1')
+    store.used(store.find(B), 'i-b2')
     before = snapshot(store)
 
     dry = swept(store, deleted={'i-a'}, dry_run=True)
@@ -277,6 +278,61 @@ def test_dry_run_tells_the_same_and_changes_nothing(store, dead_build):
     assert names(dry.retired) == [A]
     assert names(dry.evicted) == [B]
     assert dry.freed_bytes == 50
+
+
+def test_dry_run_removes_nothing_that_was_retired_before(store):
+    store.retire(A)
+
+    dry = swept(store, EvictionLimits(max_bytes=0), dry_run=True)
+
+    assert names(dry.evicted) == [B]
+    assert dry.freed_bytes == 50
+    assert len(store.retired) == 1
+    assert set(store.things) == {B}
+
+
+def test_dry_run_forgets_no_image(store):
+    store.used(store.find(A), 'i-other')
+
+    swept(store, EvictionLimits(), deleted={'i-a'}, dry_run=True)
+
+    assert store.things[A].image_ids == {'i-a', 'i-other'}
+
+
+def test_bytes_of_a_base_that_stays_are_not_free(store):
+    store.clone(store.find(A), 'volume-1')
+
+    answer = swept(store, EvictionLimits(), deleted={'i-a', 'i-b'})
+
+    assert (names(answer.retired), names(answer.evicted)) == ([A], [B])
+    assert answer.freed_bytes == 50
+    assert len(store.retired) == 1
+
+
+def test_build_of_a_successor_outlives_a_sweeper_that_lost_its_lease(
+    store, dead_build
+):
+    """It was taken away while the sweeper looked whether it is finished."""
+    find = store.find
+
+    def found_late(name):
+        answer = find(name)
+        if name == dead_build:
+            store.take_away(name)
+            store.lease(name)
+        return answer
+
+    store.find = found_late
+
+    answer = sweep(
+        store, EvictionLimits(max_bytes=0), lambda _ids: set(), lambda: NOW
+    )
+
+    assert dead_build in store.things
+    assert dead_build in store.build_records()
+    # It goes on with the others.
+    assert len(answer.failures) == 1
+    assert names(answer.evicted) == [A, B]
 
 
 def test_store_that_cannot_say_what_it_keeps_is_an_error(store):

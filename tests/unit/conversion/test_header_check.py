@@ -8,7 +8,7 @@ import pytest
 
 from cinder_cow import errors
 from cinder_cow.backends.base_store import Readable
-from cinder_cow.conversion import header_check
+from cinder_cow.conversion import detection, header_check
 from cinder_cow.model import ImageInfo
 from tests.corpus import hostile
 
@@ -277,6 +277,91 @@ def test_a_failure_of_the_storage_is_passed_on():
 
     with pytest.raises(errors.StorageError):
         header_check.require_safe(image('qcow2'), Broken(b'x'))
+
+
+@pytest.mark.parametrize('kind', GOOD)
+def test_no_failure_of_the_storage_is_a_fault_of_the_image(make, kind):
+    """Whichever of the reads it is that fails."""
+
+    class Failing(Content):
+        reads_left = None
+
+        def read_at(self, offset, length):
+            if self.reads_left == 0:
+                raise errors.StorageError('read', OSError('x'))
+            if self.reads_left is not None:
+                self.reads_left -= 1
+            return super().read_at(offset, length)
+
+    content = make(kind)
+    for before in range(1000):
+        failing = Failing(content)
+        failing.reads_left = before
+        try:
+            header_check.require_safe(image(GOOD[kind][0]), failing)
+        except errors.StorageError:
+            continue
+        assert before  # it has read all that it wants
+        return
+    raise AssertionError('it reads without end')
+
+
+@pytest.mark.parametrize('kind', ['qcow2', 'vmdk', 'vdi', 'ploop'])
+def test_disk_of_exactly_the_volumes_size_fits(make, kind):
+    content = Content(make(kind))
+
+    header_check.require_safe(image(GOOD[kind][0]), content, SIZE)
+    with pytest.raises(errors.ImageTooBig):
+        header_check.require_safe(image(GOOD[kind][0]), content, SIZE - 1)
+
+
+@pytest.mark.parametrize('features', [1, 4, 5, 8, 1 << 63])
+def test_any_feature_of_a_qed_but_one_is_refused(make, features):
+    """A backing file, its format, both; and what nobody knows."""
+    content = make('qed')
+    content[16:24] = struct.pack('<Q', features)
+    assert f'features ({features})' in refusal('qed', content)
+
+
+def test_qed_that_was_not_closed_is_safe(make):
+    content = make('qed')
+    content[16:24] = struct.pack('<Q', 2)
+    check('qed', content)
+
+
+def test_head_is_not_read_without_end(monkeypatch):
+    """Though an inspector asks for all of it."""
+
+    class Greedy:
+        context_info = ('all',)
+        complete, offset, length = False, 0, 2**60
+        format_match = True
+
+        def region(self, _name):
+            return self
+
+        def has_region(self, _name):
+            return False
+
+        def eat_chunk(self, chunk):
+            pass
+
+        finish = safety_check = lambda self: None
+
+    class Endless(Content):
+        size_bytes = 2**50
+
+        def read_at(self, offset, length):
+            self.read_bytes += length
+            assert self.read_bytes <= 64 * MIB
+            return bytes(length)
+
+    monkeypatch.setattr(detection, '_inspector', lambda _name: Greedy())
+    content = Endless(b'')
+
+    detection.require_safe('qcow2', content)
+
+    assert content.read_bytes <= 16 * MIB
 
 
 def test_more_than_64_bitmaps_of_a_qcow2_are_refused():

@@ -13,7 +13,7 @@ import pytest
 
 from cinder_cow import errors
 from cinder_cow.backends.base_store import Readable
-from cinder_cow.conversion import header_check, qcow2, truncation, vmdk
+from cinder_cow.conversion import header_check, ploop, qcow2, truncation, vmdk
 from cinder_cow.conversion.unsafe import UnsafeImage
 from cinder_cow.model import ImageInfo
 from tests.corpus import vmdk_images
@@ -103,8 +103,8 @@ def small_limits(monkeypatch):
     assert truncation._MOST_BYTES <= 2**27
     assert truncation._MOST_READS <= 4096
     assert truncation._MOST_SECONDS <= 10
-    monkeypatch.setattr(truncation, '_MOST_BYTES', 2**22)
-    monkeypatch.setattr(truncation, '_MOST_READS', 64)
+    monkeypatch.setattr(truncation, '_MOST_BYTES', 2**20)
+    monkeypatch.setattr(truncation, '_MOST_READS', 16)
 
 
 def test_a_vmdk_with_a_table_of_128_mib_takes_little(small_limits):
@@ -139,14 +139,65 @@ def test_one_table_named_many_times_is_bounded_too(small_limits):
     assert content.reads < 99
 
 
-def test_time_is_bounded_whatever_the_storage(monkeypatch):
-    monkeypatch.setattr(truncation, '_MOST_SECONDS', 0.2)
+@pytest.mark.parametrize(
+    ('limit', 'value'),
+    [('_MOST_BYTES', 2**20), ('_MOST_READS', 20), ('_MOST_SECONDS', 0.1)],
+)
+def test_each_limit_alone_ends_it(monkeypatch, limit, value):
+    """Tables that it would look at for hours."""
     content = qcow2_of_l1(32 * MIB)
     header = qcow2.check(content)
-    _, seconds = measured(
-        lambda: truncation.require_whole_qcow2(content, header)
+    deadline = time.monotonic() + 5
+    read_at = content.read_at
+
+    def read_for_a_while(offset, length):
+        assert time.monotonic() < deadline, 'it reads on'
+        return read_at(offset, length)
+
+    content.read_at = read_for_a_while
+    for other in ('_MOST_BYTES', '_MOST_READS', '_MOST_SECONDS'):
+        monkeypatch.setattr(truncation, other, 2**50)
+    monkeypatch.setattr(truncation, limit, value)
+
+    truncation.require_whole_qcow2(content, header)
+
+    assert content.reads > 3
+
+
+@pytest.mark.parametrize('layout', ['<I', '>Q'])
+@pytest.mark.parametrize('count', [1, 2**13, 2**13 + 1, 2**17 + 3])
+def test_every_entry_of_a_table_is_looked_at_in_order(layout, count):
+    """Also of one that is far larger than what is read at once."""
+    content = Tables(b'', lambda at: at % 2**31, layout, 2**30)
+    first = 1000
+    offset = first * struct.calcsize(layout)
+    walk = truncation.Walk(content)
+
+    for _ in range(2):  # the second time from behind its end
+        found = [
+            value
+            for piece in walk.pieces(layout, offset, count)
+            for value in piece
+        ]
+        assert found == list(range(first, first + count))
+
+
+def test_last_entry_of_a_large_table_counts():
+    entries = 2**17 + 3  # 512 KiB
+    header = ploop.Header(
+        virtual_bytes=entries * MIB, cluster_bytes=MIB, unit_bytes=MIB
     )
-    assert seconds < 30
+    end = ploop.TABLE // 4 + entries - 1
+
+    def check(last):
+        content = Tables(
+            b'', lambda at: last if at == end else 1, '<I', 2 * MIB
+        )
+        truncation.require_whole_ploop(content, header)
+
+    check(1)
+    with pytest.raises(UnsafeImage, match='it is cut off'):
+        check(2)
 
 
 def test_an_l1_table_larger_than_qemu_takes_is_refused():

@@ -181,7 +181,7 @@ def test_held_bytes_are_bounded(budgets, memory_bytes, chunk_bytes):
     assert [b.peak_bytes <= limit for b in budgets] == [True]
 
 
-def test_memory_is_bounded_in_fact():
+def test_memory_that_python_allocates_is_bounded():
     chunk_bytes = GRAIN_BYTES + 1
     with LateSink(64 * BLOCK) as sink:
         tracemalloc.start()

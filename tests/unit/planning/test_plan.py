@@ -161,6 +161,21 @@ def test_always_bases_large_raw_images_and_cloneable_ones(image):
         assert found == BuildBase(GIB, verdict.refusals)
 
 
+@pytest.mark.parametrize('rule', BaseRule)
+def test_cloneable_image_of_unknown_size_is_cloned_by_any_rule(image, rule):
+    """Nova's snapshots: librbd alone knows how large they are."""
+    found = chosen(sized(image, 0), CLONEABLE, rule)
+
+    assert found == Clone(parent(GIB), GIB)
+
+
+def test_base_of_exactly_the_volumes_size_is_planned(image):
+    image = sized(image, GIB)
+
+    for found in (None, base(GIB)):
+        assert chosen(image, FOREIGN, BaseRule.ALWAYS, found)
+
+
 def test_auto_clones_in_place_also_beside_a_base(image):
     found = chosen(image, CLONEABLE, BaseRule.AUTO, base())
 

@@ -18,6 +18,7 @@ from tests.fakes.glance_server import TOKEN, Answer, GlanceServer, breaks
 from tests.fakes.request import nothing, run
 from tests.fakes.source import thread_pool
 from tests.unit.conftest import IMAGE_ID
+from tests.waiting import wait_until
 
 CONTENT = random.Random(3).randbytes(300_001)
 SIZE = len(CONTENT)
@@ -73,13 +74,6 @@ def serving():
 def glance_source(**changes):
     given = {'stall_seconds': 0.5, **changes}
     return glance.GlanceSource(glance.GlanceSettings(**given))
-
-
-def wait_until(condition, seconds=10):
-    until = time.monotonic() + seconds
-    while not condition():
-        assert time.monotonic() < until
-        time.sleep(0.01)
 
 
 def read(server, image=IMAGE, **changes):

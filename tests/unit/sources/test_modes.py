@@ -21,7 +21,7 @@ CODE = """
     from tests.fakes.backend import MemoryBackend
     from tests.fakes.glance_server import Answer, GlanceServer
 
-    cancellation, ticks = copying.Cancellation(), []
+    cancellation, ticks, enough = copying.Cancellation(), [], []
 
     def tick():
         while not server.closing.is_set():
@@ -29,7 +29,14 @@ CODE = """
             time.sleep(0.01)
 
     def cancel():
-        native.sleep(0.5)
+        # Others go on while Glance is silent, however busy the host is.
+        until = time.monotonic() + 20
+        while not server.seen and time.monotonic() < until:
+            native.sleep(0.01)
+        enough.append(len(ticks) + 10)
+        while len(ticks) < enough[0] and time.monotonic() < until:
+            native.sleep(0.01)
+        enough.append(time.monotonic())
         cancellation.cancel(errors.LeaseLost('cow-base-1', 'expired'))
 
     answer = Answer(stalls='WHERE', sends_bytes=200_000, length=300_000)
@@ -38,7 +45,6 @@ CODE = """
         ticker = threading.Thread(target=tick)
         ticker.start()
         native.thread(cancel, 'lease').start()
-        began = time.monotonic()
         try:
             request.run(
                 Stream(300_000, ()),
@@ -46,14 +52,15 @@ CODE = """
                 Target('v-1', 'volume-v-1', 300_000),
                 backend,
                 sources=[
-                    glance.GlanceSource(glance.GlanceSettings(stall_seconds=20))
+                    glance.GlanceSource(glance.GlanceSettings(stall_seconds=25))
                 ],
                 glance=server.access,
                 cancellation=cancellation,
             )
         except errors.LeaseLost:
-            print('LeaseLost', time.monotonic() - began < 4, backend.volumes)
-        print(len(ticks) > 10, flush=True)
+            soon = time.monotonic() - enough[1] < 4
+            print('LeaseLost', soon, backend.volumes)
+        print(len(ticks) >= enough[0], flush=True)
         server.closing.set()
 """
 

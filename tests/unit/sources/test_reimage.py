@@ -5,9 +5,9 @@ import dataclasses
 
 import pytest
 
-from cinder_cow import errors
+from cinder_cow import errors, execute
 from cinder_cow.model import Method, Target
-from tests.fakes.request import nothing, overwrite
+from tests.fakes.request import asked, nothing, overwrite
 from tests.fakes.source import LETTER_BYTES, MemorySource, thread_pool
 from tests.unit.sources.filling import (
     AWAY,
@@ -55,6 +55,43 @@ def test_reimage_leaves_no_old_byte_in_holes_and_behind_them(old):
     overwrite(image, target, old, nothing, [MemorySource(reading)])
 
     assert old.volumes == {NAME: bytes(target.size_bytes)}
+
+
+def test_reimage_by_exactly_the_volumes_bytes(old):
+    target = dataclasses.replace(TARGET, size_bytes=SIZE)
+    old.volumes[NAME] = bytearray(b'o' * SIZE)
+
+    overwrite(HASHED, target, old, nothing, [MemorySource(CONTENT)])
+
+    assert old.volumes == {NAME: CONTENT}
+
+
+def test_reimage_by_exactly_the_volumes_extents(old):
+    reading, image = sized('D-')
+    target = Target('v-1', NAME, reading.size_bytes)
+    old.volumes[NAME] = bytearray(b'o' * target.size_bytes)
+
+    overwrite(image, target, old, nothing, [MemorySource(reading)])
+
+    assert old.volumes == {NAME: reading.content}
+
+
+def test_reimage_has_a_slot_meanwhile(old):
+    request, parts = asked(
+        HASHED, TARGET, old, nothing, [MemorySource(CONTENT)]
+    )
+    running = []
+    reopen = old.reopen
+
+    def reopened(name):
+        running.append(parts.image_copier._limiter.running)
+        return reopen(name)
+
+    old.reopen = reopened
+
+    execute.overwrite(request, parts)
+
+    assert running == [1]
 
 
 def test_reimage_that_is_tried_again_leaves_no_byte_of_the_first(old):

@@ -121,6 +121,17 @@ def test_other_size_is_damage_also_without_a_hash(backend, content, image):
     assert source.opened == 2
 
 
+def test_extents_of_unknown_size_are_copied_whole(backend):
+    """Nova's snapshots: librbd alone knows how large they are."""
+    reading, image = sized('D-D-')
+    image = dataclasses.replace(image, size_bytes=0, hash_algo=None)
+    target = dataclasses.replace(TARGET, size_bytes=reading.size_bytes)
+
+    fill(backend, MemorySource(reading), image=image, target=target)
+
+    assert backend.volumes == {NAME: reading.content}
+
+
 @pytest.mark.parametrize('letters', [3, 5])
 def test_extents_of_another_size_are_damage_also_without_a_hash(
     backend, letters
@@ -465,6 +476,20 @@ class Unclosable(RecordingBackend):
 
     def open(self, volume_name, size_bytes):
         return self._of(super().open(volume_name, size_bytes))
+
+
+@pytest.mark.parametrize('kind', [KeyboardInterrupt, SystemExit])
+def test_killed_copy_closes_all_and_leaves_no_volume(backend, kind):
+    def kill(_progress):
+        raise kind
+
+    source = MemorySource(CONTENT)
+    with pytest.raises(kind):
+        fill(backend, source, report=kill)
+
+    assert backend.closed == 1
+    assert all(each.closed for each in source.readings)
+    assert backend.volumes == {}
 
 
 def test_close_that_fails_hides_no_error_before_it(caplog):

@@ -11,15 +11,9 @@ import pytest
 
 from cinder_cow import copying, errors
 from cinder_cow.transfer.limiter import CopyLimiter
+from tests.waiting import wait_until
 
 SECONDS = 10
-
-
-def wait_until(condition):
-    until = time.monotonic() + SECONDS
-    while not condition():
-        assert time.monotonic() < until
-        time.sleep(0.001)
 
 
 class Copies:
@@ -270,6 +264,58 @@ def test_cancelled_waiter_gives_its_place_up(given):
         assert limiter.running == 1
 
 
+def test_cancelled_waiter_that_is_not_the_first_gives_no_slot_back():
+    copies = Copies(CopyLimiter(1))
+    copies.ask('a0', 'a1')
+    cancellation = copying.Cancellation()
+    ended = []
+
+    def wait():
+        try:
+            copies.limiter.slot('a', cancellation).__enter__()
+        except copying.Cancelled:
+            ended.append(copies.limiter.running)
+
+    last = threading.Thread(target=wait, daemon=True)
+    last.start()
+    wait_until(lambda: copies.limiter.waiting == 2)
+    cancellation.cancel()
+    last.join(SECONDS)
+
+    assert ended == [1]
+    assert copies.order == ['a0']
+    assert copies.end() == 'a0 a1'
+
+
+def test_waiter_that_is_displaced_as_it_is_cancelled_gives_no_slot_back():
+    limiter = CopyLimiter(1, max_waiting=2)
+    with contextlib.ExitStack() as stack:
+        stack.enter_context(limiter.slot('a'))
+        stack.enter_context(limiter.place('a'))
+
+        class CancelledMeanwhile(copying.Cancellation):
+            def check(self):
+                stack.enter_context(limiter.place('b'))
+                raise copying.Cancelled
+
+        with pytest.raises(copying.Cancelled):
+            limiter.slot('a', CancelledMeanwhile()).__enter__()
+
+        assert limiter.running == 1
+        assert limiter.waiting == 2
+    assert (limiter.running, limiter.waiting) == (0, 0)
+
+
+def test_waiter_that_is_displaced_gives_no_slot_back():
+    copies = Copies(CopyLimiter(1, max_waiting=2))
+    copies.ask('a0', 'a1', 'a2', 'b0')
+    wait_until(lambda: copies.refused == ['a2'])
+
+    assert copies.limiter.running == 1
+    assert copies.order == ['a0']
+    assert copies.end() == 'a0 b0 a1'
+
+
 # Under eventlet, in a process of its own: patching cannot be undone.
 
 KILL = """
@@ -295,6 +341,16 @@ KILLED_WHILE_IT_WAITS = """
     third.wait()
     print(*order, limiter.running, limiter.waiting)
 """
+KILLED_WHILE_IT_WAITS_AS_THE_LAST = """
+    with limiter.slot():
+        first, second = start('first', 'second')
+        second.kill()
+        for _ in range(5):
+            eventlet.sleep(0)
+        assert order == [], order  # the slot is not free
+    first.wait()
+    print(*order, limiter.running, limiter.waiting)
+"""
 KILLED_AS_IT_GETS_ITS_SLOT = """
     with limiter.slot():
         first, second = start('first', 'second')
@@ -314,10 +370,16 @@ KILLED_IN_ITS_SLOT = """
     ('code', 'order'),
     [
         (KILLED_WHILE_IT_WAITS, 'first third'),
+        (KILLED_WHILE_IT_WAITS_AS_THE_LAST, 'first'),
         (KILLED_AS_IT_GETS_ITS_SLOT, 'second'),
         (KILLED_IN_ITS_SLOT, 'first second'),
     ],
-    ids=['while it waits', 'as it gets its slot', 'in its slot'],
+    ids=[
+        'while it waits',
+        'as the last',
+        'as it gets its slot',
+        'in its slot',
+    ],
 )
 def test_killed_green_thread_costs_no_slot(code, order):
     done = subprocess.run(

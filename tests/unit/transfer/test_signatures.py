@@ -4,12 +4,9 @@ over here, where Cinder has it from the key manager.
 """
 
 import base64
-import datetime
 
 from castellan.common import exception as key_errors
-from cryptography import x509
-from cryptography.hazmat.primitives import hashes
-from cryptography.hazmat.primitives.asymmetric import ec, padding, rsa
+from cryptography.hazmat.primitives.asymmetric import rsa
 from cursive import exception as cursive_errors
 from cursive import signature_utils
 import pytest
@@ -18,53 +15,25 @@ from cinder_cow import errors
 from cinder_cow.model import ImageInfo, Stream, Target
 from cinder_cow.transfer import signatures
 from tests.fakes.request import nothing, run
+from tests.fakes.signing import (
+    CONTENT,
+    KINDS,
+    WRONG,
+    certificates,
+    properties,
+    signed_rsa,
+)
 from tests.fakes.source import MemorySource, thread_pool
 
-CONTENT = b'D0D-' * 30_000
-WRONG = CONTENT[:-1] + b'?'
 CONTEXT = object()
 IMAGE = ImageInfo('i-1', 'active', 'raw', 'bare', len(CONTENT), signed=True)
 TARGET = Target('v-1', 'volume-v-1', len(CONTENT))
 
 
-def certificate(key):
-    name = x509.Name(
-        [x509.NameAttribute(x509.NameOID.COMMON_NAME, 'the signer')]
-    )
-    now = datetime.datetime.now(datetime.UTC)
-    return (
-        x509.CertificateBuilder()
-        .subject_name(name)
-        .issuer_name(name)
-        .public_key(key.public_key())
-        .serial_number(1)
-        .not_valid_before(now - datetime.timedelta(days=1))
-        .not_valid_after(now + datetime.timedelta(days=1))
-        .sign(key, hashes.SHA256())
-    )
-
-
-def signed_rsa(content, key):
-    padded = padding.PSS(padding.MGF1(hashes.SHA256()), padding.PSS.MAX_LENGTH)
-    return key.sign(content, padded, hashes.SHA256())
-
-
-def signed_ec(content, key):
-    return key.sign(content, ec.ECDSA(hashes.SHA256()))
-
-
-RSA = rsa.generate_private_key(65537, 2048)
-EC = ec.generate_private_key(ec.SECP384R1())
-KINDS = {
-    'RSA-PSS': (RSA, signed_rsa(CONTENT, RSA)),
-    'ECC_SECP384R1': (EC, signed_ec(CONTENT, EC)),
-}
-
-
 @pytest.fixture
 def asked(monkeypatch):
     """The certificates that are there, by id; and who asked for them."""
-    there = {kind: certificate(key) for kind, (key, _) in KINDS.items()}
+    there = certificates()
     contexts = []
 
     def get_certificate(context, uuid):
@@ -77,17 +46,6 @@ def asked(monkeypatch):
 
     monkeypatch.setattr(signature_utils, 'get_certificate', get_certificate)
     return contexts
-
-
-def properties(kind='RSA-PSS', **changes):
-    signature = base64.b64encode(KINDS[kind][1]).decode()
-    given = {
-        'img_signature': signature,
-        'img_signature_hash_method': 'SHA-256',
-        'img_signature_certificate_uuid': kind,
-        'img_signature_key_type': kind,
-    }
-    return {**given, **changes}
 
 
 def verifier(**changes):
