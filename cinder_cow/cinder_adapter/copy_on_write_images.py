@@ -18,6 +18,7 @@ from cinder_cow.cinder_adapter import (
     copy_request,
     failures,
     image_info,
+    image_locations,
     partial_volumes,
     periodic_sweep,
     records,
@@ -101,7 +102,10 @@ class CopyOnWriteImages:
         with failures.translated(context, volume):
             parts = self.cow_parts()
             request = execute.CreateRequest(
-                image_info.image_info(image_meta, image_location),
+                image_info.image_info(
+                    image_meta,
+                    image_locations.complete(image_meta['id'], image_location),
+                ),
                 image_info.target(volume),
                 copy_request.copy_request(
                     context, volume, image_meta, image_service
@@ -124,9 +128,7 @@ class CopyOnWriteImages:
         # With disable_sparse the volume holds old data: it is reimaged. Else
         # it is a new one that clone_image has left to Cinder's own way.
         image_meta = image_service.show(context, image_id)
-        image = image_info.image_info(
-            image_meta, image_service.get_location(context, image_id)
-        )
+        image = image_info.image_info(image_meta)
         if not disable_sparse or not image_info.is_plain(volume, image):
             more = {'disable_sparse': True} if disable_sparse else {}
             super().copy_image_to_volume(
@@ -134,9 +136,12 @@ class CopyOnWriteImages:
             )
             return
         started = time.monotonic()
+        location = image_service.get_location(context, image_id)
         with failures.translated(context, volume):
             request = execute.CreateRequest(
-                image,
+                image_info.image_info(
+                    image_meta, image_locations.complete(image_id, location)
+                ),
                 image_info.target(volume),
                 copy_request.copy_request(
                     context, volume, image_meta, image_service

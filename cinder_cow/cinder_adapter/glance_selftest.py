@@ -6,7 +6,7 @@ from cinder.image import glance
 from keystoneauth1 import exceptions as keystone_errors
 
 from cinder_cow.backends.base import CheckResult
-from cinder_cow.cinder_adapter import service_user
+from cinder_cow.cinder_adapter import image_locations, service_user
 from cinder_cow.cinder_adapter.image_info import locations
 from cinder_cow.model import SnapshotRef
 from cinder_cow.planning import location
@@ -43,7 +43,11 @@ def _seen_in_glance() -> tuple[int, list[str]]:
     return len(images), [
         url
         for image in images
-        for url in locations(service.get_location(context, image['id']))
+        for url in locations(
+            image_locations.complete(
+                image['id'], service.get_location(context, image['id'])
+            )
+        )
     ]
 
 
@@ -53,7 +57,7 @@ def _no_glance_section(question: str) -> CheckResult:
         False,
         'not known, cinder.conf has no [glance] section. Unless Glance shows'
         ' locations to users, no image is cloned in place',
-        'Add the section (Cinder 27 and Glance 2024.2 or newer) with'
+        'Add the section (for Glance 2024.2 or newer) with'
         ' auth_type, auth_url and so on, of a user that has the roles service'
         ' and admin',
     )

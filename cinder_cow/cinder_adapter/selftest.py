@@ -10,7 +10,12 @@ import functools
 from oslo_log import log as logging
 
 from cinder_cow import errors
-from cinder_cow.cinder_adapter import background, glance_selftest, records
+from cinder_cow.cinder_adapter import (
+    background,
+    cinder_release,
+    glance_selftest,
+    records,
+)
 from cinder_cow.conversion import selftest as conversion
 
 LOG = logging.getLogger(__name__)
@@ -33,6 +38,9 @@ def start(parts, confinement):
 
 
 def _run(parts, confinement):
+    difference = cinder_release.difference()
+    if difference:
+        LOG.info('self-test: %s', difference)
     answer, examples = glance_selftest.glance_check()
     records.check_result(answer)
     for answer in conversion.checks(confinement):

@@ -2,18 +2,19 @@
 """The user of the [glance] section: who sees every image and its locations."""
 
 from cinder import context as cinder_context
-from cinder.image import glance
+from keystoneauth1 import exceptions as keystone_errors
 from keystoneauth1 import loading as keystone
 from oslo_config import cfg
 
+from cinder_cow.cinder_adapter.cinder_release import GLANCE_SECTION
 from cinder_cow.sources.glance_images import GlanceImages
 
 CONF = cfg.CONF
 
 
 def is_configured():
-    """Whether there is such a user. Cinder knows the section since 27."""
-    return 'glance' in CONF and bool(CONF.glance.auth_type)
+    """Whether there is such a user."""
+    return bool(CONF[GLANCE_SECTION].auth_type)
 
 
 def context():
@@ -23,7 +24,7 @@ def context():
     """
     session = _session()
     kind, _name, interface = CONF.glance_catalog_info.split(':')
-    region, url = _region(), _catalog_url(session)
+    region, url = CONF[GLANCE_SECTION].region_name, _url(session)
     return cinder_context.RequestContext(
         is_admin=True,
         auth_token=session.get_token(),
@@ -34,36 +35,47 @@ def context():
 
 
 def images():
-    """All images of Glance, as this user sees them.
+    """The images of Glance, as this user sees them.
 
-    :raises GlanceNotTrusted: when it does not see all images.
     :raises Exception: of keystoneauth, when Keystone does not let it in.
     """
     session = _session()
-    servers = CONF.glance_api_servers
-    found = GlanceImages(
-        session, servers[0] if servers else _catalog_url(session)
-    )
+    return GlanceImages(session, _url(session))
+
+
+def all_images():
+    """The same, of a user who sees all images.
+
+    :raises GlanceNotTrusted: when it does not.
+    :raises Exception: of keystoneauth, when Keystone does not let it in.
+    """
+    found = images()
     found.require_role('the user of the [glance] section')
     return found
 
 
 def _session():
-    group = glance.GLANCE_GROUP
     return keystone.load_session_from_conf_options(
-        CONF, group, auth=keystone.load_auth_from_conf_options(CONF, group)
+        CONF,
+        GLANCE_SECTION,
+        auth=keystone.load_auth_from_conf_options(CONF, GLANCE_SECTION),
     )
 
 
-def _catalog_url(session):
+def _url(session):
+    if CONF.glance_api_servers:
+        url = CONF.glance_api_servers[0]
+        return url if '//' in url else f'http://{url}'
     kind, _name, interface = CONF.glance_catalog_info.split(':')
-    return session.get_endpoint(
+    url = session.get_endpoint(
         service_type=kind,
         interface=interface.removesuffix('URL'),
-        region_name=_region(),
+        region_name=CONF[GLANCE_SECTION].region_name,
     )
-
-
-def _region():
-    # An option since Cinder 28.
-    return CONF.glance.get('region_name')
+    if not url:
+        raise keystone_errors.EndpointNotFound(
+            "Keystone's catalog has no endpoint of the image service. Set"
+            ' glance_api_servers, or correct glance_catalog_info and'
+            ' region_name'
+        )
+    return url

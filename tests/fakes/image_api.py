@@ -71,7 +71,7 @@ class ImageApi:
                 'expires_at': '2999-01-01T00:00:00.000000Z',
                 'roles': [{'id': each, 'name': each} for each in self.roles],
                 'user': {'id': 'u', 'name': 'u', 'domain': {'id': 'd'}},
-                'catalog': [],
+                'catalog': [{'type': 'identity', 'endpoints': []}],
             }
         }
 
