@@ -117,7 +117,7 @@ def test_catalog_without_glance_is_named(old, server):
     server.images = {IMAGE_ID: 'active'}
     CONF.set_override('glance_api_servers', None)
 
-    with pytest.raises(errors.SourceUnreachable, match='glance_catalog_info'):
+    with pytest.raises(errors.SourceUnreachable, match='endpoint'):
         image_locations.complete(IMAGE_ID, HIDDEN)
 
 
