@@ -2,7 +2,7 @@
 # SPDX-License-Identifier: Apache-2.0
 
 # Runs the tests: all of them, or the kinds that are named, in this order.
-#   tools/test.sh [lint|types|unit|docs|host|ceph|e2e]... [-- PYTEST ARGUMENTS]
+#   tools/test.sh [lint|types|unit|docs|host|compat|ceph|e2e]... [-- PYTEST ARGUMENTS]
 #
 # A kind that fails, or takes longer than its limit, does not keep the next
 # from running. The exit status is 1 when one failed, and the last line names
@@ -17,14 +17,14 @@ repo=$(cd -- "$(dirname -- "${BASH_SOURCE[0]}")/.." && pwd)
 cd "$repo"
 
 usage() {
-    echo "usage: tools/test.sh [lint|types|unit|docs|host|ceph|e2e]... [-- PYTEST ARGUMENTS]" >&2
+    echo "usage: tools/test.sh [lint|types|unit|docs|host|compat|ceph|e2e]... [-- PYTEST ARGUMENTS]" >&2
     exit 2
 }
 
 kinds=()
 while [ $# -gt 0 ]; do
     case $1 in
-    lint | types | unit | docs | host | ceph | e2e) kinds+=("$1") ;;
+    lint | types | unit | docs | host | compat | ceph | e2e) kinds+=("$1") ;;
     --)
         shift
         break
@@ -33,7 +33,12 @@ while [ $# -gt 0 ]; do
     esac
     shift
 done
-[ ${#kinds[@]} -gt 0 ] || kinds=(lint types unit docs host ceph e2e)
+# The whole matrix of releases is tried where it is asked for by its name.
+all=no
+if [ ${#kinds[@]} = 0 ]; then
+    kinds=(lint types unit docs host compat ceph e2e)
+    all=yes
+fi
 
 tools/bootstrap.sh
 bin=$repo/.cache/venv/bin
@@ -75,6 +80,10 @@ run_kind() {
     unit) limited 15m tox -q -e py3 -- tests/unit "$@" ;;
     docs) limited 15m tox -q -e docs ;;
     host) limited 10m python -m pytest --durations=5 tests/host "$@" ;;
+    compat)
+        if [ $all = yes ]; then set -- --short; fi
+        limited 40m tools/compat.sh "$@"
+        ;;
     ceph | e2e)
         limited 30m python -m pytest --durations=5 "tests/$kind" "$@"
         ;;
