@@ -1,7 +1,8 @@
 # SPDX-License-Identifier: Apache-2.0
-"""The matrix: `tools/compat.sh [--short] [--write] [SETUP...]`."""
+"""The matrix: `tools/compat.sh`, see its --help."""
 
 import argparse
+from collections.abc import Sequence
 from concurrent import futures
 import pathlib
 import signal
@@ -22,7 +23,10 @@ def main() -> int:
         wheel = environment.build_wheel()
     with futures.ThreadPoolExecutor(checks.at_once()) as pool:
         rows = list(
-            pool.map(lambda setup: _row(setup, wheel), _setups(arguments))
+            pool.map(
+                lambda setup: _row(setup, wheel, _checks(arguments)),
+                _setups(arguments),
+            )
         )
     SCREEN.print(report.screen_table(rows))
     report.write(rows, environment.FOLDER / 'result.json')
@@ -50,6 +54,13 @@ def _arguments() -> argparse.Namespace:
         help='write the result into the documents',
     )
     parser.add_argument(
+        '--checks',
+        nargs='+',
+        choices=checks.CHECKS,
+        metavar='CHECK',
+        help=f'only these of {", ".join(checks.CHECKS)}',
+    )
+    parser.add_argument(
         'setups', nargs='*', metavar='SETUP', help=f'of {", ".join(NAMES)}'
     )
     arguments = parser.parse_args()
@@ -66,7 +77,16 @@ def _setups(arguments: argparse.Namespace) -> list[Setup]:
     return [each for each in wanted if environment.interpreter(each.python)]
 
 
-def _row(setup: Setup, wheel: pathlib.Path) -> report.Row:
+def _checks(arguments: argparse.Namespace) -> list[str]:
+    left_out = checks.LONG if arguments.short else ()
+    return arguments.checks or [
+        each for each in checks.CHECKS if each not in left_out
+    ]
+
+
+def _row(
+    setup: Setup, wheel: pathlib.Path, names: Sequence[str]
+) -> report.Row:
     """Made in an environment of its own."""
     made = environment.Environment(setup)
 
@@ -78,7 +98,7 @@ def _row(setup: Setup, wheel: pathlib.Path) -> report.Row:
     found = [installed]
     _tell(setup, installed)
     if installed.ok:
-        for outcome in checks.outcomes(made):
+        for outcome in checks.outcomes(made, names):
             found.append(outcome)
             _tell(setup, outcome)
     versions = made.versions(*report.PACKAGES) if installed.ok else {}

@@ -14,6 +14,8 @@ from compat.releases import PYTHON, REPO, SETUPTOOLS, Setup
 FOLDER = REPO / '.cache' / 'compat'
 SECONDS = 300
 TESTS = ('pytest', 'hypothesis')
+#: Of Cinder's services in the sandbox, named by its configuration.
+SERVICES = ('PyMySQL', 'pymemcache', 'python-memcached')
 BINDINGS = ('rados', 'rbd')
 _FIND = (
     'import importlib.util as u; print(u.find_spec({module!r}).origin);'
@@ -90,7 +92,10 @@ class Environment:
             _uv('venv', '--clear', '--python', base, self.folder)
         constraints = ('--constraints', self.setup.constraints)
         cinder = f'cinder=={self.setup.release}.*'
-        self._pip('install', *constraints, cinder, SETUPTOOLS, *TESTS)
+        self._pip(
+            *('install', *constraints, cinder, SETUPTOOLS),
+            *(*TESTS, *SERVICES),
+        )
         fresh = ('--reinstall-package', 'cinder-cow')
         self._pip('install', *constraints, *fresh, wheel)
         self._pip('check')

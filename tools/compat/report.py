@@ -9,7 +9,7 @@ from typing import Any
 
 from rich import table
 
-from compat.checks import Outcome
+from compat.checks import CHECKS, Outcome
 from compat.releases import RELEASES, REPO, Setup
 
 RESULT = REPO / 'doc' / 'source' / 'compatibility.json'
@@ -18,7 +18,7 @@ PAGE = REPO / 'doc' / 'source' / 'compatibility.rst'
 BEGIN, END = '.. begin of the table', '.. end of the table'
 #: Whose versions are shown.
 PACKAGES = ('cinder', 'oslo.utils', 'urllib3', 'cliff')
-COLUMNS = ('install', 'import', 'names', 'service', 'libraries', 'host')
+COLUMNS = ('install', *CHECKS)
 
 
 @dataclass(frozen=True, slots=True)
@@ -49,9 +49,19 @@ class Row:
 
 
 def write(rows: Iterable[Row], path: pathlib.Path) -> None:
-    """As JSON, for the documents and for programs."""
-    found = [row.plain() for row in rows]
-    path.write_text(json.dumps(found, indent=2) + '\n')
+    """As JSON; what was not tried this time is kept as it was."""
+    before = json.loads(path.read_text()) if path.exists() else []
+    kept = {_key(each): each for each in before}
+    for found in (row.plain() for row in rows):
+        last = kept.get(_key(found), {'checks': {}})
+        checks = {**last['checks'], **found['checks']}
+        kept[_key(found)] = {**found, 'checks': checks}
+    ordered = [kept[key] for key in sorted(kept)]
+    path.write_text(json.dumps(ordered, indent=2) + '\n')
+
+
+def _key(found: dict[str, Any]) -> tuple[int, str, str]:
+    return found['release'], found['python'], found['mode']
 
 
 def write_page() -> None:

@@ -47,7 +47,7 @@ def test_every_check_that_is_claimed_has_passed():
     ],
 )
 def test_outcome_is_one_cell(ok, detail, cell):
-    found = [row(Outcome('host', ok, detail)).plain()]
+    found = [row(Outcome('cloud', ok, detail)).plain()]
 
     lines = list(report.page_table(found))
 
@@ -61,6 +61,20 @@ def test_row_with_a_failure_is_not_all_right():
 
     assert row(good, untried).ok
     assert not row(good, bad).ok
+
+
+def test_what_was_not_tried_this_time_is_kept(tmp_path):
+    path = tmp_path / 'result.json'
+    names, host = Outcome('names', True, 'yes'), Outcome('host', True, 'old')
+    other = report.Row(Setup(24), VERSIONS, (names,))
+
+    report.write([row(names, host)], path)
+    report.write([row(Outcome('host', True, 'new')), other], path)
+
+    oldest, newest = json.loads(path.read_text())
+    assert oldest['release'] == 24
+    assert newest['checks']['names']['ok'] is True
+    assert newest['checks']['host']['detail'] == 'new'
 
 
 def test_columns_are_the_checks():
