@@ -7,10 +7,11 @@ from cinder.volume.drivers import rbd
 from oslo_config import cfg
 
 from cinder_cow import backends, errors, opts, wiring
-from cinder_cow.cinder_adapter import manageable
+from cinder_cow.cinder_adapter import cinder_release, manageable
 from cinder_cow.cinder_adapter.copy_on_write_images import CopyOnWriteImages
 
 cfg.CONF.register_opts(opts.OPTS, group=configuration.SHARED_CONF_GROUP)
+cinder_release.register_glance_section()
 
 
 @interface.volumedriver
@@ -28,6 +29,9 @@ class CowRBDDriver(CopyOnWriteImages, rbd.RBDDriver):
     VERSION = '1.0.0'
 
     def do_setup(self, context):
+        why = cinder_release.unsupported()
+        if why:
+            raise exception.VolumeBackendAPIException(data=why)
         if self.rados is None:
             # Upstream would fail with an AttributeError.
             raise exception.VolumeBackendAPIException(

@@ -18,6 +18,7 @@ from cinder_cow.cinder_adapter import (
     copy_request,
     failures,
     image_info,
+    image_locations,
     metrics,
     partial_volumes,
     periodic_sweep,
@@ -115,7 +116,10 @@ class CopyOnWriteImages:
         with failures.translated(context, volume, self._cow_metrics.failed):
             parts = self.cow_parts()
             request = execute.CreateRequest(
-                image_info.image_info(image_meta, image_location),
+                image_info.image_info(
+                    image_meta,
+                    image_locations.complete(image_meta['id'], image_location),
+                ),
                 image_info.target(volume),
                 copy_request.copy_request(
                     context, volume, image_meta, image_service
@@ -141,9 +145,7 @@ class CopyOnWriteImages:
         # With disable_sparse the volume holds old data: it is reimaged. Else
         # it is a new one that clone_image has left to Cinder's own way.
         image_meta = image_service.show(context, image_id)
-        image = image_info.image_info(
-            image_meta, image_service.get_location(context, image_id)
-        )
+        image = image_info.image_info(image_meta)
         if not disable_sparse:
             super().copy_image_to_volume(
                 context, volume, image_service, image_id
@@ -151,8 +153,11 @@ class CopyOnWriteImages:
             return
         started = time.monotonic()
         if image_info.is_plain(volume, image):
+            location = image_service.get_location(context, image_id)
             request = execute.CreateRequest(
-                image,
+                image_info.image_info(
+                    image_meta, image_locations.complete(image_id, location)
+                ),
                 image_info.target(volume),
                 copy_request.copy_request(
                     context, volume, image_meta, image_service

@@ -54,7 +54,7 @@ class DeletedImages:
         """
         if not service_user.is_configured():
             return set()
-        glance = service_user.images()
+        glance = service_user.all_images()
         answers = {each: glance.exists(each) for each in image_ids}
         missing = {each for each, exists in answers.items() if not exists}
         if missing and len(missing) == len(answers):
@@ -75,7 +75,7 @@ class DeletedImages:
     def _look_again(self, confirmed, now):
         """Over new connections, which a load balancer may send elsewhere."""
         for _ in range(MORE_LOOKS if confirmed else 0):
-            glance = service_user.images()
+            glance = service_user.all_images()
             answers = {each: glance.exists(each) for each in confirmed}
             self._require_consistent(answers, now)
 

@@ -12,4 +12,4 @@ def look() -> GlanceSeen:
     """What the user of the [glance] section is shown."""
     if not service_user.is_configured():
         return glance_selftest.no_section(version.version_string())
-    return glance_selftest.look(service_user.glance_images)
+    return glance_selftest.look(service_user.images)

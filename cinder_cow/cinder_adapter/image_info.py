@@ -28,8 +28,8 @@ def image_info(
 def locations(image_location: Any) -> tuple[str, ...]:
     """The URLs in what ``GlanceImageService.get_location`` answered.
 
-    That is None, or a pair of a URL or None, and a list or None. A hidden
-    location leaves (None, None), and in Cinder 27 or newer (None, []).
+    That is None, or a pair of a URL or None, and a list or None: of every
+    release of Cinder, and of a Glance that shows locations or hides them.
     """
     direct_url, listed = image_location or (None, None)
     urls = [

@@ -7,10 +7,19 @@ that does not answer delays the start.
 
 import functools
 
+from oslo_log import log as logging
+
 from cinder_cow import errors
 from cinder_cow.backends.base import CheckResult, Grade
-from cinder_cow.cinder_adapter import background, glance_selftest, records
+from cinder_cow.cinder_adapter import (
+    background,
+    cinder_release,
+    glance_selftest,
+    records,
+)
 from cinder_cow.conversion import selftest as conversion
+
+LOG = logging.getLogger(__name__)
 
 #: cinder-volume reports itself up, and then this begins.
 DELAY_SECONDS = 1
@@ -31,6 +40,9 @@ def start(parts, confinement, on_tested):
 
 
 def _run(parts, confinement, on_tested):
+    difference = cinder_release.difference()
+    if difference:
+        LOG.info('self-test: %s', difference)
     failures = 0
     for answer in _answers(parts, confinement):
         records.check_result(answer)

@@ -164,9 +164,9 @@ def _no_location(image: ImageInfo, _site: ClonePolicy) -> Refusal | None:
         RefusalCode.NO_LOCATION,
         'Glance shows no location of the image',
         'Add a [glance] section to cinder.conf whose user has the roles'
-        ' service and admin (Cinder 27 and Glance 2024.2 or newer). Before'
-        ' these, set show_image_direct_url = True in a glance-api that only'
-        ' services reach',
+        ' service and admin (Glance 2024.2 or newer). Before that, set'
+        ' show_image_direct_url = True in a glance-api that only services'
+        ' reach',
         misconfigured=True,
     )
 

@@ -79,7 +79,7 @@ class ImageApi:
                 'roles': [{'id': each, 'name': each} for each in self.roles],
                 'project': {'id': 'p', 'name': 'p', 'domain': {'id': 'd'}},
                 'user': {'id': 'u', 'name': 'u', 'domain': {'id': 'd'}},
-                'catalog': [],
+                'catalog': [{'type': 'identity', 'endpoints': []}],
             }
         }
 

@@ -10,12 +10,15 @@ from cinder import objects
 from cinder.db import migration
 from cinder.volume import configuration
 from cinder.volume import driver as volume_driver
+from keystoneauth1 import loading
 from oslo_config import cfg
 
 from cinder_cow import backends, driver, sources
 from cinder_cow.cinder_adapter import image_info
+from cinder_cow.cinder_adapter.cinder_release import GLANCE_SECTION
 from cinder_cow.model import SnapshotRef
 from tests.fakes.backend import MemoryBackend
+from tests.fakes.image_api import ImageApi
 from tests.host import every_option
 
 CONF = cfg.CONF
@@ -133,3 +136,20 @@ def volume(context):
     )
     volume.create()
     return volume
+
+
+@pytest.fixture
+def server(cinder):
+    """Keystone and Glance, and a [glance] section with a user of them."""
+    password = loading.get_auth_plugin_conf_options('password')
+    CONF.register_opts(password, group=GLANCE_SECTION)
+    server = ImageApi()
+    wanted = server.login()
+    for name, value in wanted.items():
+        CONF.set_override(name, value, group=GLANCE_SECTION)
+    CONF.set_override('glance_api_servers', [server.url])
+    yield server
+    CONF.clear_override('glance_api_servers')
+    for name in wanted:
+        CONF.clear_override(name, group=GLANCE_SECTION)
+    server.close()

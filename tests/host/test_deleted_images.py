@@ -1,32 +1,11 @@
 # SPDX-License-Identifier: Apache-2.0
 """Only Glance's own word counts, twice. A real HTTP server answers."""
 
-from cinder.image import glance
-from keystoneauth1 import loading
-from oslo_config import cfg
 import pytest
 
 from cinder_cow.cinder_adapter.deleted_images import DeletedImages
 from cinder_cow.sources.glance_images import GlanceNotTrusted
-from tests.fakes.image_api import GONE, ImageApi
-
-CONF = cfg.CONF
-
-
-@pytest.fixture
-def server(cinder):
-    server = ImageApi()
-    password = loading.get_auth_plugin_conf_options('password')
-    CONF.register_opts(password, group=glance.GLANCE_GROUP)
-    wanted = server.login()
-    for name, value in wanted.items():
-        CONF.set_override(name, value, group=glance.GLANCE_GROUP)
-    CONF.set_override('glance_api_servers', [server.url])
-    yield server
-    CONF.clear_override('glance_api_servers')
-    for name in wanted:
-        CONF.clear_override(name, group=glance.GLANCE_GROUP)
-    server.close()
+from tests.fakes.image_api import GONE
 
 
 @pytest.fixture

@@ -2,7 +2,6 @@
 import logging
 
 from cinder import exception, version
-from cinder.image import glance
 from cinder.volume.drivers import rbd
 from keystoneauth1 import loading
 from oslo_config import cfg
@@ -11,6 +10,7 @@ import pytest
 from cinder_cow import driver, opts
 from cinder_cow.backends.base import CheckResult
 from cinder_cow.cinder_adapter import glance_selftest, image_info, records
+from cinder_cow.cinder_adapter.cinder_release import GLANCE_SECTION
 from measuring import in_driver
 
 CONF = cfg.CONF
@@ -61,7 +61,7 @@ def test_self_test_of_an_old_cinder_names_its_version(cinder, monkeypatch):
 @pytest.fixture
 def unreachable_keystone(cinder):
     password = loading.get_auth_plugin_conf_options('password')
-    CONF.register_opts(password, group='glance')
+    CONF.register_opts(password, group=GLANCE_SECTION)
     wanted = {
         'auth_type': 'password',
         'auth_url': 'http://127.0.0.1:1/v3',
@@ -69,10 +69,10 @@ def unreachable_keystone(cinder):
         'password': 'secret-of-glance',
     }
     for name, value in wanted.items():
-        CONF.set_override(name, value, group=glance.GLANCE_GROUP)
+        CONF.set_override(name, value, group=GLANCE_SECTION)
     yield
     for name in wanted:
-        CONF.clear_override(name, group=glance.GLANCE_GROUP)
+        CONF.clear_override(name, group=GLANCE_SECTION)
 
 
 def test_self_test_goes_on_when_keystone_is_down(unreachable_keystone):

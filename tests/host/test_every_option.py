@@ -10,7 +10,12 @@ from cinder_cow.cli import configuration as cli_configuration
 from tests.host import every_option
 
 #: These have a test of their own: see every_option.
-OTHERS = {'cow_backend', 'cow_base_sweep_seconds'}
+OTHERS = {
+    'cow_backend',
+    'cow_base_sweep_seconds',
+    'cow_metrics_address',
+    'cow_volume_metadata',
+}
 DEFAULTS = {option.name: option.default for option in opts.OPTS}
 
 

@@ -10,8 +10,8 @@ from cinder.volume.drivers import rbd
 from cinder.volume.flows.manager import create_volume
 import pytest
 
-from cinder_cow import cinder_adapter, driver
-from cinder_cow.cinder_adapter import copy_on_write_images
+from cinder_cow import driver
+from cinder_cow.cinder_adapter import cinder_release, copy_on_write_images
 from cinder_cow.cinder_adapter.copy_on_write_images import CopyOnWriteImages
 
 OURS = {**vars(CopyOnWriteImages), **vars(driver.CowRBDDriver)}
@@ -46,18 +46,19 @@ def test_clone_image_takes_what_the_interface_says():
     )
 
 
-@pytest.mark.parametrize('name', cinder_adapter.UPSTREAM_PRIVATE)
-def test_private_name_has_the_parameters_we_know(name):
-    theirs = parameters(getattr(rbd.RBDDriver, name))
-
-    assert theirs == cinder_adapter.UPSTREAM_PRIVATE[name]
-
-
-@pytest.mark.parametrize('name', cinder_adapter.GLANCE_PRIVATE)
-def test_private_name_of_the_glance_client_has_them_too(name):
-    theirs = parameters(getattr(glance.GlanceClientWrapper, name))
-
-    assert theirs == cinder_adapter.GLANCE_PRIVATE[name]
+@pytest.mark.parametrize(
+    ('kind', 'methods'),
+    [
+        (rbd.RBDDriver, cinder_release.UPSTREAM_PRIVATE),
+        (glance.GlanceClientWrapper, cinder_release.GLANCE_PRIVATE),
+    ],
+    ids=['driver', 'glance'],
+)
+def test_private_methods_begin_with_the_parameters_that_we_give(kind, methods):
+    for name, arguments in methods.items():
+        theirs = parameters(getattr(kind, name))[1:]
+        assert theirs[: len(arguments)] == arguments
+    assert list(cinder_release._missing(kind, methods)) == []
 
 
 def test_image_service_holds_that_client():
@@ -78,7 +79,7 @@ def test_every_private_name_that_the_driver_uses_is_listed():
         and any(f'self.{name}(' in source for source in sources)
     }
 
-    assert used == set(cinder_adapter.UPSTREAM_PRIVATE)
+    assert used == set(cinder_release.UPSTREAM_PRIVATE)
 
 
 def test_our_names_hide_none_of_upstreams():

@@ -26,6 +26,8 @@ cow_base_max_share_per_project = 1
 
 # Another driver in place of ours, to try the sandbox without the project.
 _COW_DRIVER_VARIABLE = 'SANDBOX_COW_DRIVER'
+# A virtual environment with another release of Cinder.
+_PREFIX_VARIABLE = 'SANDBOX_CINDER_PREFIX'
 
 # In cinder-volume's log: a backend works, or will never do.
 _READY = 'Driver post RPC initialization completed successfully.'
@@ -57,6 +59,7 @@ class Cinder:
         self.url = f'http://127.0.0.1:{port}/v3/%(project_id)s'
         self._conf = self.folder / 'cinder.conf'
         self._extra = self.folder / 'cinder-volume.conf'
+        self._prefix = os.environ.get(_PREFIX_VARIABLE, sys.prefix)
         self._processes = processes
         self._log_begin = 0  # of the volume service's present run
         self._port = port
@@ -70,7 +73,7 @@ class Cinder:
             self._conf,
             folder=self.folder,
             port=self._port,
-            prefix=sys.prefix,
+            prefix=self._prefix,
             password=rest.PASSWORD,
             database=self._database.url('cinder'),
             cow_driver=driver,
@@ -81,20 +84,27 @@ class Cinder:
             rabbitmq=neighbours.rabbitmq,
             memcached=f'127.0.0.1:{neighbours.memcached_port}',
         )
-        template.write(self.folder / 'rootwrap.conf', prefix=sys.prefix)
+        template.write(self.folder / 'rootwrap.conf', prefix=self._prefix)
         self._extra.touch(mode=0o600)
         for name in ('state', 'conversion', 'locks', 'coordination'):
             (self.folder / name).mkdir()
         self._processes.run(
             'cinder-db-sync',
-            ['cinder-manage', '--config-file', self._conf, 'db', 'sync'],
+            [self._program('cinder-manage'), *self._configured, 'db', 'sync'],
         )
+
+    @property
+    def _configured(self) -> tuple[str | pathlib.Path, ...]:
+        return '--config-file', self._conf
+
+    def _program(self, name: str) -> pathlib.Path:
+        return pathlib.Path(self._prefix) / 'bin' / name
 
     def start(self, concurrency: str) -> None:
         """Return when the API's port takes connections."""
         for service in (API, SCHEDULER):
             self._processes.start(
-                service, [service, '--config-file', self._conf]
+                service, [self._program(service), *self._configured]
             )
         self.start_volume(concurrency)
         self._processes.wait(
@@ -114,9 +124,8 @@ class Cinder:
         self._processes.start(
             VOLUME,
             [
-                VOLUME,
-                '--config-file',
-                self._conf,
+                self._program(VOLUME),
+                *self._configured,
                 '--config-file',
                 self._extra,
             ],

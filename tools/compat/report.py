@@ -1,0 +1,119 @@
+# SPDX-License-Identifier: Apache-2.0
+"""The rows of the matrix: as JSON, on the screen, and in the documents."""
+
+from collections.abc import Iterable, Iterator
+from dataclasses import dataclass
+import json
+import pathlib
+from typing import Any
+
+from rich import table
+
+from compat.checks import CHECKS, Outcome
+from compat.releases import RELEASES, REPO, Setup
+
+RESULT = REPO / 'doc' / 'source' / 'compatibility.json'
+PAGE = REPO / 'doc' / 'source' / 'compatibility.rst'
+#: The table stands between these two lines of the page.
+BEGIN, END = '.. begin of the table', '.. end of the table'
+#: Whose versions are shown.
+PACKAGES = ('cinder', 'oslo.utils', 'urllib3', 'cliff')
+COLUMNS = ('install', *CHECKS)
+
+
+@dataclass(frozen=True, slots=True)
+class Row:
+    """One setup, and what became of it."""
+
+    setup: Setup
+    versions: dict[str, str]
+    outcomes: tuple[Outcome, ...]
+
+    @property
+    def ok(self) -> bool:
+        return all(each.ok is not False for each in self.outcomes)
+
+    def plain(self) -> dict[str, Any]:
+        """For JSON."""
+        return {
+            'release': self.setup.release,
+            'series': RELEASES[self.setup.release],
+            'python': self.setup.python,
+            'mode': self.setup.mode,
+            'versions': self.versions,
+            'checks': {
+                each.check: {'ok': each.ok, 'detail': _last(each.detail)}
+                for each in self.outcomes
+            },
+        }
+
+
+def write(rows: Iterable[Row], path: pathlib.Path) -> None:
+    """As JSON; what was not tried this time is kept as it was."""
+    before = json.loads(path.read_text()) if path.exists() else []
+    kept = {_key(each): each for each in before}
+    for found in (row.plain() for row in rows):
+        last = kept.get(_key(found), {'checks': {}})
+        checks = {**last['checks'], **found['checks']}
+        kept[_key(found)] = {**found, 'checks': checks}
+    ordered = [kept[key] for key in sorted(kept)]
+    path.write_text(json.dumps(ordered, indent=2) + '\n')
+
+
+def _key(found: dict[str, Any]) -> tuple[int, str, str]:
+    return found['release'], found['python'], found['mode']
+
+
+def write_page() -> None:
+    """Put the table of the result into the page."""
+    page = PAGE.read_text()
+    before, _, rest = page.partition(BEGIN)
+    after = rest.partition(END)[2]
+    found = json.loads(RESULT.read_text())
+    PAGE.write_text(before + '\n'.join(page_table(found)) + after)
+
+
+def page_table(found: list[dict[str, Any]]) -> Iterator[str]:
+    """The lines of the page, the two marks among them."""
+    yield from (BEGIN, '', '.. list-table::', '   :header-rows: 1', '')
+    yield from _line(('Cinder', 'Python', 'threads', *PACKAGES[1:], *COLUMNS))
+    for row in found:
+        yield from _line(
+            (
+                f'{row["versions"]["cinder"]} ({row["series"]})',
+                row['python'],
+                row['mode'],
+                *(row['versions'][each] for each in PACKAGES[1:]),
+                *(_cell(row['checks'].get(each)) for each in COLUMNS),
+            )
+        )
+    yield from ('', END)
+
+
+def screen_table(rows: Iterable[Row]) -> table.Table:
+    """For a terminal."""
+    shown = table.Table('setup', *COLUMNS)
+    for row in rows:
+        found = row.plain()['checks']
+        shown.add_row(
+            row.setup.name, *(_cell(found.get(each)) for each in COLUMNS)
+        )
+    return shown
+
+
+def _cell(check: dict[str, Any] | None) -> str:
+    if check is None or check['ok'] is None:
+        return '\N{EN DASH}'
+    if not check['ok']:
+        return 'no'
+    return 'yes' if check['detail'] == 'yes' else check['detail']
+
+
+def _line(cells: Iterable[str]) -> Iterator[str]:
+    first, *more = cells
+    yield f'   * - {first}'
+    yield from (f'     - {each}' for each in more)
+
+
+def _last(text: str) -> str:
+    return text.splitlines()[-1] if text else ''
