@@ -46,11 +46,14 @@ def has_request_of(server, clients):
     :param clients: pids.
     """
     everything = list(connections())
-    of_clients = set().union(*map(inodes, clients))
-    sending = {each.here for each in everything if each.inode in of_clients}
-    serving = inodes(server)
+
+    def addresses(inodes):
+        return {each.here for each in everything if each.inode in inodes}
+
+    sending = addresses(set().union(*map(inodes, clients)))
+    # Where it listens, too: it may not have accepted a new one.
+    serving = addresses(inodes(server))
     return any(
-        each.unread_bytes and each.there in sending
+        each.unread_bytes and each.here in serving and each.there in sending
         for each in everything
-        if each.inode in serving
     )
