@@ -13,11 +13,11 @@ SHORT_ID = 8
 SPANS = ((86400, 'd'), (3600, 'h'), (60, 'min'))
 
 
-class _Column(columns.FormattableColumn):  # type: ignore[type-arg]
+class Column(columns.FormattableColumn):  # type: ignore[type-arg]
     """Not FormattableColumn[int]: it takes a type from cliff 4.9 on only."""
 
 
-class Bytes(_Column):
+class Bytes(Column):
     """A program reads the number."""
 
     def human_readable(self) -> str:
@@ -27,7 +27,7 @@ class Bytes(_Column):
         return f'{value:.{1 if unit else 0}f} {UNITS[unit]}'
 
 
-class Seconds(_Column):
+class Seconds(Column):
     """A span of time, in its largest unit. A program reads the seconds."""
 
     def human_readable(self) -> str:
@@ -37,7 +37,7 @@ class Seconds(_Column):
         return f'{self._value} s'
 
 
-class Words(_Column):
+class Words(Column):
     """A program reads a list."""
 
     def __init__(self, words: Iterable[str]) -> None:
