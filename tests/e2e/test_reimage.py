@@ -118,7 +118,7 @@ def test_image_that_has_to_be_converted_goes_cinders_own_way(
     has_disk = pool.read(volume, len(disk.head)) == disk.head
     assert has_disk
     assert read_snapshot(pool, volume, snapshot, len(OLD)) == OLD
-    assert not log.lines('volume from image', f'volume={volume}', 'reimage')
+    assert not log.lines(f'volume={volume} image={image}', 'method=stream')
 
 
 def test_damaged_image_is_an_error(stack, tidy, pool, log):

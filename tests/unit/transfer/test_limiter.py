@@ -279,10 +279,12 @@ def test_cancelled_waiter_that_is_not_the_first_gives_no_slot_back():
     last = threading.Thread(target=wait, daemon=True)
     last.start()
     wait_until(lambda: copies.limiter.waiting == 2)
+    first = copies.limiter._waiting['a'][0]
     cancellation.cancel()
     last.join(SECONDS)
 
     assert ended == [1]
+    assert not first.called.is_set()
     assert copies.order == ['a0']
     assert copies.end() == 'a0 a1'
 
