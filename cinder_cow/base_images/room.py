@@ -75,6 +75,7 @@ def require(
     limits: EvictionLimits,
     need: Need,
     on_evicted: Callable[[], None] = lambda: None,
+    may_evict: bool = True,
 ) -> None:
     """See that the base fits, and evict bases if that is of use.
 
@@ -82,6 +83,7 @@ def require(
     first; and none, if all of them were not enough.
 
     :param on_evicted: called for each that went.
+    :param may_evict: without it the base has to fit as it is.
     :raises NoRoomForBase: when it does not fit.
     :raises StorageError: when that cannot be found out.
     """
@@ -93,7 +95,9 @@ def require(
         if shortage is None:
             return
         reason = shortage.reason
-        chosen = _chosen(store, limits, space, need, stored)
+        chosen = (
+            _chosen(store, limits, space, need, stored) if may_evict else []
+        )
         if not chosen:
             break
         evicted = [_evicted(store, base.name) for base in chosen]

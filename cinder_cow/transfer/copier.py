@@ -62,6 +62,8 @@ class CopyRequest:
     require_hash: bool = False
     #: Where it waited for what another copied, before it copies itself.
     place: Place | None = None
+    #: Whether no volume waits for it: it gives way to those that do.
+    ahead: bool = False
     #: Called when the copy has its slot.
     on_start: Callable[[], None] | None = None
     #: Ends the copy from outside, within a second or two where source and
@@ -117,8 +119,12 @@ class ImageCopier:
             limiter.waiting,
         )
         with contextlib.ExitStack() as stack:
-            slot = limiter.slot(
-                request.project, request.cancellation, request.place
+            slot = (
+                limiter.slot_ahead(request.cancellation)
+                if request.ahead
+                else limiter.slot(
+                    request.project, request.cancellation, request.place
+                )
             )
             try:
                 stack.enter_context(slot)
@@ -136,6 +142,8 @@ class ImageCopier:
 
         :raises TooManyCopies: when too many wait already.
         """
+        if request.ahead:  # it takes no place of a volume's
+            return contextlib.nullcontext(Place(request.project, 0))
         return self._limiter.place(request.project)
 
     def copy(
