@@ -277,15 +277,13 @@ class BaseBuilder:
                 written=time.time(),
             ),
         )
-        need = room.Need(build.name, build.image, most_bytes)
+        need = room.Need(
+            build.name, build.image, most_bytes, not build.request.ahead
+        )
         # Other bases may have to be evicted.
         build.watch.keep(EVICT_SECONDS)
         room.require(
-            self._store,
-            self._settings.limits,
-            need,
-            self.progress.evicted,
-            may_evict=not build.request.ahead,
+            self._store, self._settings.limits, need, self.progress.evicted
         )
         build.watch.progress()
 

@@ -27,6 +27,8 @@ class Need:
     image: ImageInfo
     #: What it can take at most: the size of its disk.
     most_bytes: int
+    #: Whether others may go for it.
+    may_evict: bool = True
 
 
 @dataclass(frozen=True, slots=True)
@@ -75,7 +77,6 @@ def require(
     limits: EvictionLimits,
     need: Need,
     on_evicted: Callable[[], None] = lambda: None,
-    may_evict: bool = True,
 ) -> None:
     """See that the base fits, and evict bases if that is of use.
 
@@ -83,7 +84,6 @@ def require(
     first; and none, if all of them were not enough.
 
     :param on_evicted: called for each that went.
-    :param may_evict: without it the base has to fit as it is.
     :raises NoRoomForBase: when it does not fit.
     :raises StorageError: when that cannot be found out.
     """
@@ -95,9 +95,7 @@ def require(
         if shortage is None:
             return
         reason = shortage.reason
-        chosen = (
-            _chosen(store, limits, space, need, stored) if may_evict else []
-        )
+        chosen = _chosen(store, limits, space, need, stored)
         if not chosen:
             break
         evicted = [_evicted(store, base.name) for base in chosen]
@@ -126,7 +124,7 @@ def _chosen(
     needed: set[str] = set()
     while (shortage := _shortage(limits, space, need)) is not None:
         found = None
-        for base in stored if shortage.may_end else ():
+        for base in stored if shortage.may_end and need.may_evict else ():
             if (
                 base in chosen
                 or base.name in needed
