@@ -127,6 +127,8 @@ class BaseInfo:
     version: str
     #: The project of that image; None where Glance names none.
     owner: str | None = None
+    #: Whether it was built before a volume was asked for.
+    warmed: bool = False
 
 
 @dataclass(frozen=True, slots=True)

@@ -214,6 +214,42 @@ OPTS = [
         ' deleted in Glance, and what a killed process left unfinished. One'
         ' process in the cluster does it at a time. 0 turns it off.',
     ),
+    cfg.StrOpt(
+        'cow_warm_images',
+        default='off',
+        choices=[
+            ('off', 'none; Glance is not asked'),
+            ('marked', 'images with the property cow_warm=true'),
+            ('public', 'public images'),
+            (
+                'used',
+                'new images that have the name and the owner of one that'
+                ' volumes were made of in the last cow_warm_used_seconds',
+            ),
+            ('all', 'all images'),
+        ],
+        help='Images whose base is built before a volume is asked for, so'
+        ' that the first volume is a clone too. An image with the property'
+        ' cow_warm=false is left out, and so is a hidden one. Such a build'
+        ' gives way to the copies of volumes, evicts no other base, and comes'
+        ' beside cow_max_copies: half as many more at most. One process in'
+        ' the cluster does it, as the user of the [glance] section.',
+    ),
+    cfg.IntOpt(
+        'cow_warm_poll_seconds',
+        default=30,
+        min=1,
+        help='How often Glance is asked for new and changed images, in'
+        ' seconds. Where there are none it is one request. Only with'
+        ' cow_warm_images.',
+    ),
+    cfg.IntOpt(
+        'cow_warm_used_seconds',
+        default=7 * 24 * 3600,
+        min=60,
+        help='With cow_warm_images = used, for how long after its last volume'
+        ' an image counts as used, in seconds. The default is 7 days.',
+    ),
     cfg.IntOpt(
         'cow_convert_seconds',
         default=3600,

@@ -12,11 +12,12 @@ from oslo_config import cfg
 
 from cinder_cow import backends, errors, sources
 from cinder_cow.backends.base import ImageBackend
-from cinder_cow.base_images import builder, ensure, eviction
+from cinder_cow.base_images import builder, ensure, eviction, warm_runner
 from cinder_cow.conversion import convert
 from cinder_cow.conversion.confinement import Confinement
 from cinder_cow.execute import Parts
 from cinder_cow.planning import plan
+from cinder_cow.planning.warm_policy import WarmPolicy
 from cinder_cow.transfer import copier, limiter, pace
 
 #: Cinder's options of a backend that are read here, as Cinder defines them
@@ -145,6 +146,16 @@ def eviction_limits(options: Any) -> eviction.EvictionLimits:
         max_share_per_project=options.cow_base_max_share_per_project,
         max_idle_seconds=options.cow_base_max_idle_seconds,
         once_idle_seconds=options.cow_base_once_idle_seconds,
+    )
+
+
+def warm_settings(options: Any) -> warm_runner.WarmSettings:
+    """Which images have their bases built ahead."""
+    return warm_runner.WarmSettings(
+        policy=WarmPolicy(options.cow_warm_images),
+        poll_seconds=options.cow_warm_poll_seconds,
+        used_seconds=options.cow_warm_used_seconds,
+        at_once=max(1, options.cow_max_copies // 2),
     )
 
 

@@ -248,6 +248,17 @@ class BaseStore(abc.ABC):
         """All records of builds, by the names of their bases."""
 
     @abc.abstractmethod
+    def warm_notes(self) -> dict[str, str]:
+        """What was written down of the warming of images, by its key."""
+
+    @abc.abstractmethod
+    def write_warm_notes(self, notes: Mapping[str, str | None]) -> None:
+        """Write each note in place of the one before; None: remove it.
+
+        All of them in one step.
+        """
+
+    @abc.abstractmethod
     def room(self) -> Room:
         """The space that there is.
 

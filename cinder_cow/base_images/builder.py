@@ -164,7 +164,7 @@ class BaseBuilder:
             else:
                 copied = self._convert(build)
             watch.check()
-            base = self._store.commit(name, _info(image, copied, started))
+            base = self._store.commit(name, _info(build, copied, started))
         LOG.debug('base=%s is finished', name)
         return base
 
@@ -277,7 +277,9 @@ class BaseBuilder:
                 written=time.time(),
             ),
         )
-        need = room.Need(build.name, build.image, most_bytes)
+        need = room.Need(
+            build.name, build.image, most_bytes, not build.request.ahead
+        )
         # Other bases may have to be evicted.
         build.watch.keep(EVICT_SECONDS)
         room.require(
@@ -371,7 +373,8 @@ def _require_fit(build: _Build, virtual_bytes: int) -> None:
         )
 
 
-def _info(image: ImageInfo, copied: CopyResult, started: float) -> BaseInfo:
+def _info(build: _Build, copied: CopyResult, started: float) -> BaseInfo:
+    image = build.image
     return BaseInfo(
         image_id=image.image_id,
         disk_format=image.disk_format,
@@ -385,4 +388,5 @@ def _info(image: ImageInfo, copied: CopyResult, started: float) -> BaseInfo:
         created=time.time(),
         version=metadata.version('cinder-cow'),
         owner=image.owner,
+        warmed=build.request.ahead,
     )

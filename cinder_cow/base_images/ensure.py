@@ -206,26 +206,28 @@ class BaseImages:
         base = self.find(ensuring.image)
         if base is not None:
             return Ensured(base, built=False)
-        with self._first_of_process(ensuring.name) as is_first:
+        with self._first_of_process(ensuring) as is_first:
             if not is_first:
                 return None
             base = self._build_if_free(ensuring)
         return Ensured(base, built=True) if base is not None else None
 
     @contextlib.contextmanager
-    def _first_of_process(self, name: str) -> Iterator[bool]:
+    def _first_of_process(self, ensuring: _Ensuring) -> Iterator[bool]:
         """Whether no other request of this process tries to build the base.
 
-        Those that wait for it are woken in the end.
+        Those that wait for it are woken in the end. Nobody waits for one that
+        is made ahead and gives way itself, unless it has the lease.
         """
+        name = ensuring.name
         with self._lock:
             is_first = name not in self._tried
-            if is_first:
+            if is_first and not ensuring.request.ahead:
                 self._tried[name] = threading.Event()
         try:
             yield is_first
         finally:
-            if is_first:
+            if is_first and not ensuring.request.ahead:
                 with self._lock:
                     ended = self._tried.pop(name)
                 ended.set()

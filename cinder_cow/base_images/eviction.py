@@ -153,7 +153,10 @@ def idle_for_too_long(
     if most is not None and 0 <= most <= idle:
         return EvictionReason.IDLE
     most = limits.once_idle_seconds
-    used_once = base.last_used - base.info.created <= ONCE_SECONDS
+    used_once = (
+        not base.info.warmed
+        and base.last_used - base.info.created <= ONCE_SECONDS
+    )
     if used_once and most is not None and 0 <= most <= idle:
         return EvictionReason.USED_ONCE
     return None

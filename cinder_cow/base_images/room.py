@@ -27,6 +27,8 @@ class Need:
     image: ImageInfo
     #: What it can take at most: the size of its disk.
     most_bytes: int
+    #: Whether others may go for it.
+    may_evict: bool = True
 
 
 @dataclass(frozen=True, slots=True)
@@ -122,7 +124,7 @@ def _chosen(
     needed: set[str] = set()
     while (shortage := _shortage(limits, space, need)) is not None:
         found = None
-        for base in stored if shortage.may_end else ():
+        for base in stored if shortage.may_end and need.may_evict else ():
             if (
                 base in chosen
                 or base.name in needed

@@ -5,7 +5,7 @@ What is built is what the first volume of the image would have built, by the
 same decision and in the same way.
 """
 
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 import enum
 import sys
 
@@ -48,6 +48,8 @@ class WarmResult:
     #: Why it was skipped or failed.
     why: str = ''
     base: Base | None = None
+    #: What it failed with.
+    error: errors.CowError | None = field(default=None, compare=False)
 
 
 def warm(
@@ -72,7 +74,8 @@ def warm(
         if request.cancellation is not None and request.cancellation.error:
             # Also a tool that the same signal has ended.
             raise errors.CopyCancelled(f'image {image.image_id}') from exc
-        return WarmResult(WarmStatus.FAILED, str(exc))
+        error = exc if isinstance(exc, errors.CowError) else None
+        return WarmResult(WarmStatus.FAILED, str(exc), error=error)
 
 
 def _carry_out(

@@ -35,6 +35,19 @@ def every(seconds, title, function):
     ).start(interval=seconds, initial_delay=seconds)
 
 
+def again_and_again(pause_seconds, title, function):
+    """Call it so long after the end of the call before.
+
+    For what may take long: :func:`every` warns of each call that lasts.
+    """
+
+    def call():
+        _log_failure(title, function)
+        return pause_seconds
+
+    loopingcall.DynamicLoopingCall(call).start(initial_delay=pause_seconds)
+
+
 def _log_failure(title, function):
     try:
         function()

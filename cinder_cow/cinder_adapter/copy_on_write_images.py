@@ -22,6 +22,7 @@ from cinder_cow.cinder_adapter import (
     metrics,
     partial_volumes,
     periodic_sweep,
+    periodic_warm,
     records,
     selftest,
     volume_origin,
@@ -100,6 +101,9 @@ class CopyOnWriteImages:
             wiring.eviction_limits(self.configuration),
             lambda: self.cow_parts().backend,
             self._cow_metrics.swept,
+        )
+        periodic_warm.start(
+            wiring.warm_settings(self.configuration), self.cow_parts
         )
 
     def clone_image(

@@ -10,14 +10,13 @@ from dataclasses import dataclass
 import os
 from typing import Any
 
-from glanceclient.v2 import client
 from keystoneauth1 import exceptions as keystone_errors
 from keystoneauth1 import loading as keystone
 from oslo_config import cfg
-from oslo_context import context as oslo_context
 
 from cinder_cow.cli.configuration import Section
 from cinder_cow.cli.failures import CommandFailed
+from cinder_cow.sources import glance
 from cinder_cow.sources.glance_images import GlanceImages
 
 GROUP = 'glance'
@@ -40,18 +39,7 @@ class GlanceLogin:
 
     def client(self) -> Any:
         """A `glanceclient.Client`, for a download."""
-        return client.Client(
-            session=self.images.session, endpoint_override=self.images.url
-        )
-
-    def context(self) -> oslo_context.RequestContext:
-        """The user's context, for the key manager."""
-        session = self.images.session
-        return oslo_context.RequestContext(
-            auth_token=session.get_token(),
-            user_id=session.get_user_id(),
-            project_id=session.get_project_id(),
-        )
+        return glance.download_client(self.images.session, self.images.url)
 
 
 def has_section(section: Section) -> bool:

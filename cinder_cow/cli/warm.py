@@ -8,6 +8,7 @@ import contextlib
 import signal
 from typing import Any
 
+from cliff import lister
 from oslo_config import cfg
 
 from cinder_cow import copying, errors, wiring
@@ -15,15 +16,19 @@ from cinder_cow.backends.base import ImageBackend
 from cinder_cow.base_images import warm
 from cinder_cow.base_images.ensure import BaseImages
 from cinder_cow.base_images.warm import WarmResult, WarmStatus
-from cinder_cow.cli import glance_access, image_lookup, warm_progress
-from cinder_cow.cli.base_selection import ShortNames, no_bases
+from cinder_cow.cli import (
+    glance_access,
+    image_lookup,
+    warm_progress,
+    warm_status,
+)
+from cinder_cow.cli.base_selection import ShortNames, no_bases, store_of
 from cinder_cow.cli.columns import Bytes
 from cinder_cow.cli.configuration import Section
 from cinder_cow.cli.failures import CommandFailed
 from cinder_cow.cli.glance_access import GlanceLogin
 from cinder_cow.cli.of_backend import OfBackend
 from cinder_cow.cli.warm_progress import ImageProgress, WarmProgress
-from cinder_cow.planning import image_record
 from cinder_cow.transfer import signatures
 from cinder_cow.transfer.copier import CopyRequest
 
@@ -31,11 +36,12 @@ from cinder_cow.transfer.copier import CopyRequest
 PROGRESS_SECONDS = 0.2
 
 
-class Warm(OfBackend):
+class Warm(OfBackend, lister.Lister):
     """Build the base images of Glance images now, before a volume needs them.
 
     Several at once, as many as cow_max_copies says. What needs no base, or
-    has one, is skipped, with the reason.
+    has one, is skipped, with the reason. With --status, show what
+    cinder-volume has built by cow_warm_images, as a table (-f json).
     """
 
     def get_parser(self, prog_name: str) -> argparse.ArgumentParser:
@@ -51,9 +57,28 @@ class Warm(OfBackend):
             action='store_true',
             help='Also all active public images.',
         )
+        parser.add_argument(
+            '--status',
+            action='store_true',
+            help='Build nothing: show what cinder-volume is to warm, or has'
+            ' warmed, or why not.',
+        )
         return parser
 
-    def take_action(self, args: argparse.Namespace) -> int:
+    def run(self, parsed_args: argparse.Namespace) -> int:
+        if parsed_args.status:
+            return int(super().run(parsed_args))
+        return self._build(parsed_args)
+
+    def take_action(
+        self, args: argparse.Namespace
+    ) -> tuple[tuple[str, ...], list[tuple[Any, ...]]]:
+        if args.images or args.all_public:
+            raise CommandFailed('--status takes no images.')
+        store = store_of(self.section(args))
+        return warm_status.COLUMNS, warm_status.rows(store)
+
+    def _build(self, args: argparse.Namespace) -> int:
         if not args.images and not args.all_public:
             raise CommandFailed('Name an image, or give --all-public.')
         section = self.section(args)
@@ -163,17 +188,11 @@ class _Warming:
     def _request(
         self, record: dict[str, Any], shown: ImageProgress
     ) -> CopyRequest:
-        verifier = None
-        if self._verify and image_record.signature_properties(record):
-
-            def verifier() -> Any:
-                return signatures.verifier(
-                    self._login.context(), record['id'], record
-                )
-
         return CopyRequest(
             glance=self._login.client,
-            verifier=verifier,
+            verifier=signatures.of_record(self._login.images.session, record)
+            if self._verify
+            else None,
             report=shown.report,
             on_start=shown.start,
             progress_seconds=PROGRESS_SECONDS,

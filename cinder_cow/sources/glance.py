@@ -10,6 +10,7 @@ from typing import Any, Self
 import urllib.parse
 
 from glanceclient import exc as glance_errors
+from glanceclient.v2 import client as glance_client
 from keystoneauth1 import adapter
 from keystoneauth1 import exceptions as keystone_errors
 from oslo_log import log as logging
@@ -52,6 +53,14 @@ class GlanceSettings:
     stores: tuple[str, ...] = ()
     #: A download fails when no byte came for so long.
     stall_seconds: int = 60
+
+
+def download_client(session: Any, url: str) -> Any:
+    """A `glanceclient.Client` for a download, as the session's user.
+
+    :param url: of Glance, without its ``/v2``.
+    """
+    return glance_client.Client(session=session, endpoint_override=url)
 
 
 class GlanceSource(ImageSource):

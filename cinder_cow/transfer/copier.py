@@ -9,13 +9,11 @@ from collections.abc import Callable, Iterator
 import contextlib
 from dataclasses import dataclass, field
 import time
-from typing import TypeVar
 
 from oslo_log import log as logging
 
 from cinder_cow import copying, errors
 from cinder_cow.backends.writer import VolumeWriter
-from cinder_cow.closing import Closing
 from cinder_cow.model import ImageInfo, Verification
 from cinder_cow.sources.base import (
     ExtentReading,
@@ -29,7 +27,6 @@ from cinder_cow.transfer.limiter import CopyLimiter, Place
 from cinder_cow.transfer.verification import ContentChecks, Verifier
 
 LOG = logging.getLogger(__name__)
-Closable = TypeVar('Closable', bound=Closing)
 
 
 @dataclass(frozen=True, slots=True)
@@ -62,6 +59,8 @@ class CopyRequest:
     require_hash: bool = False
     #: Where it waited for what another copied, before it copies itself.
     place: Place | None = None
+    #: Whether no volume waits for it: it gives way to those that do.
+    ahead: bool = False
     #: Called when the copy has its slot.
     on_start: Callable[[], None] | None = None
     #: Ends the copy from outside, within a second or two where source and
@@ -117,8 +116,12 @@ class ImageCopier:
             limiter.waiting,
         )
         with contextlib.ExitStack() as stack:
-            slot = limiter.slot(
-                request.project, request.cancellation, request.place
+            slot = (
+                limiter.slot_ahead(request.cancellation)
+                if request.ahead
+                else limiter.slot(
+                    request.project, request.cancellation, request.place
+                )
             )
             try:
                 stack.enter_context(slot)
@@ -136,6 +139,8 @@ class ImageCopier:
 
         :raises TooManyCopies: when too many wait already.
         """
+        if request.ahead:  # it takes no place of a volume's
+            return contextlib.nullcontext(Place(request.project, 0))
         return self._limiter.place(request.project)
 
     def copy(
@@ -168,7 +173,7 @@ class ImageCopier:
         :raises ImageTooBig: when it does not fit.
         :raises StorageError: when the source cannot be asked.
         """
-        with _closed(
+        with opening.closed(
             opening.opened(self._sources, image, request.glance)
         ) as reading:
             opening.require_size(image, reading, most_bytes)
@@ -270,7 +275,7 @@ class _Copy:
         raise AssertionError('not reached')
 
     def _try(self, open_destination: Callable[[], VolumeWriter]) -> CopyResult:
-        with _closed(
+        with opening.closed(
             opening.opened(self._sources, self._image, self._request.glance)
         ) as reading:
             self._source = reading.source
@@ -286,7 +291,10 @@ class _Copy:
                 reading,
                 make_verifier() if make_verifier is not None else None,
             )
-            with self._damage_named(), _closed(open_destination()) as writer:
+            with (
+                self._damage_named(),
+                opening.closed(open_destination()) as writer,
+            ):
                 self._debug('destination is open')
                 copied = self._copy(reading, writer, checks)
             checks.conclude()
@@ -384,17 +392,3 @@ def _checks(
         hashed=opening.is_worth_hashing(reading),
         require_hash=settings.require_hash or request.require_hash,
     )
-
-
-@contextlib.contextmanager
-def _closed(resource: Closable) -> Iterator[Closable]:
-    """Closes it in the end. A failure to close hides no error before it."""
-    try:
-        yield resource
-    except BaseException:
-        try:
-            resource.close()
-        except errors.CowError as failure:
-            LOG.warning('%s', failure)
-        raise
-    resource.close()

@@ -6,6 +6,7 @@ from collections.abc import Iterator
 import contextlib
 from dataclasses import dataclass, field
 import threading
+import time
 
 from cinder_cow import errors
 from cinder_cow.copying import Cancellation
@@ -56,6 +57,9 @@ class CopyLimiter:
     def __init__(self, limit: int, max_waiting: int = 32) -> None:
         self._limit = limit
         self._max_waiting = max_waiting
+        #: Of the copies that no volume waits for; beside the others.
+        self._limit_ahead = max(1, limit // 2)
+        self._running_ahead = 0
         #: By project: the copies that have a slot.
         self._running: collections.Counter[str] = collections.Counter()
         #: By project, in rotation: those that wait, the first in front.
@@ -67,7 +71,7 @@ class CopyLimiter:
     @property
     def running(self) -> int:
         """How many copies have a slot."""
-        return self._running.total()
+        return self._running.total() + self._running_ahead
 
     @property
     def waiting(self) -> int:
@@ -115,11 +119,42 @@ class CopyLimiter:
             with self._lock:
                 self._release(project)
 
+    @contextlib.contextmanager
+    def slot_ahead(
+        self, cancellation: Cancellation | None = None
+    ) -> Iterator[None]:
+        """Wait for a slot for what no volume waits for yet.
+
+        There are half as many as the others. One is given only while one of
+        the others is free, and takes none of them: whoever comes later does
+        not wait for it.
+
+        :raises BaseException: what it was cancelled with while it waited.
+        """
+        while not self._take_ahead():
+            if cancellation is not None:
+                cancellation.check()
+            time.sleep(LOOK_SECONDS)
+        try:
+            yield
+        finally:
+            with self._lock:
+                self._running_ahead -= 1
+
+    def _take_ahead(self) -> bool:
+        with self._lock:
+            is_free = (
+                self._running.total() < self._limit
+                and self._running_ahead < self._limit_ahead
+            )
+            self._running_ahead += is_free
+        return is_free
+
     def _take(
         self, waiter: _Waiter, cancellation: Cancellation | None
     ) -> None:
         with self._lock:
-            if self.running < self._limit:
+            if self._running.total() < self._limit:
                 self._running[waiter.project] += 1
                 return
             if not waiter.has_place:

@@ -1,9 +1,14 @@
 # SPDX-License-Identifier: Apache-2.0
 """An image, opened to be copied, and what its source says of it."""
 
-from collections.abc import Iterable
+from collections.abc import Iterable, Iterator
+import contextlib
+from typing import TypeVar
+
+from oslo_log import log as logging
 
 from cinder_cow import errors
+from cinder_cow.closing import Closing
 from cinder_cow.model import ImageInfo
 from cinder_cow.sources.base import (
     ExtentReading,
@@ -11,6 +16,9 @@ from cinder_cow.sources.base import (
     ImageSource,
     StreamReading,
 )
+
+LOG = logging.getLogger(__name__)
+Closable = TypeVar('Closable', bound=Closing)
 
 
 def opened(
@@ -67,3 +75,17 @@ def require_size(
             f'it holds {reading.size_bytes} bytes, and Glance records'
             f' {image.size_bytes}',
         )
+
+
+@contextlib.contextmanager
+def closed(resource: Closable) -> Iterator[Closable]:
+    """Closes it in the end. A failure to close hides no error before it."""
+    try:
+        yield resource
+    except BaseException:
+        try:
+            resource.close()
+        except errors.CowError as failure:
+            LOG.warning('%s', failure)
+        raise
+    resource.close()

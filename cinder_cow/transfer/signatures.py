@@ -1,15 +1,17 @@
 # SPDX-License-Identifier: Apache-2.0
 """The verifier of an image's signature, by cursive."""
 
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
 from typing import Any, cast
 
 from castellan.common import exception as key_errors
 from cryptography import exceptions as crypto_errors
 from cursive import exception as cursive_errors
 from cursive import signature_utils
+from oslo_context import context as oslo_context
 
 from cinder_cow import errors
+from cinder_cow.planning import image_record
 from cinder_cow.transfer.verification import Verifier
 
 #: Glance's properties of a signed image, which cursive names alike.
@@ -67,6 +69,27 @@ def verifier(
             f'its certificate cannot be used: {type(exc).__name__}: {exc}',
         ) from exc
     return cast(Verifier, found)
+
+
+def of_record(
+    session: Any, record: dict[str, Any]
+) -> Callable[[], Verifier] | None:
+    """Makes verifiers of an image in Glance's API; None: it is not signed.
+
+    :param session: of the user that the certificate is fetched as.
+    """
+    if not image_record.signature_properties(record):
+        return None
+
+    def verifier_as_user() -> Verifier:
+        user = oslo_context.RequestContext(
+            auth_token=session.get_token(),
+            user_id=session.get_user_id(),
+            project_id=session.get_project_id(),
+        )
+        return verifier(user, record['id'], record)
+
+    return verifier_as_user
 
 
 def _is_unanswered(exc: Exception) -> bool:

@@ -43,3 +43,14 @@ class BaseUseContract:
         assert store.purge() == []
         backend.remove('volume-1')
         assert len(store.purge()) == 1
+
+    def test_notes_of_warming_are_kept_by_their_keys(self, store):
+        assert store.warm_notes() == {}
+
+        store.write_warm_notes({'a': 'one', 'b': 'two', 'c': 'täö'})
+        store.write_warm_notes({'a': 'new', 'b': None, 'd': None})
+        assert store.warm_notes() == {'a': 'new', 'c': 'täö'}
+
+        store.write_warm_notes({'a': None, 'c': None})
+        store.write_warm_notes({'a': None})
+        assert store.warm_notes() == {}

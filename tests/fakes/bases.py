@@ -136,6 +136,7 @@ class MemoryBases(base_store.BaseStore):
         self.retired = {}
         self.leases = {}
         self.records = {}
+        self.notes = {}
         self.guard = threading.RLock()
         #: 1 TiB, of which nothing is used.
         self.space = base_store.Room(0, 2**40, 2**40)
@@ -287,6 +288,19 @@ class MemoryBases(base_store.BaseStore):
         self.maybe_fail('build_records')
         with self.guard:
             return dict(self.records)
+
+    def warm_notes(self):
+        self.maybe_fail('warm_notes')
+        with self.guard:
+            return dict(self.notes)
+
+    def write_warm_notes(self, notes):
+        self.maybe_fail('write_warm_notes')
+        with self.guard:
+            for key, value in notes.items():
+                self.notes.pop(key, None)
+                if value is not None:
+                    self.notes[key] = value
 
     def room(self):
         self.maybe_fail('room')

@@ -3,6 +3,7 @@
 
 import http.server
 import json
+import operator
 import threading
 import urllib.parse
 
@@ -107,10 +108,11 @@ class ImageApi:
         """As Glance does: the next page begins behind a marker."""
         ids = [
             each
-            for each in sorted(self.images)
-            if each > query.get('marker', '')
-            and self._matches(self._record(each), query)
+            for each in sorted(self.images, key=self._order(query))
+            if self._matches(self._record(each), query)
         ]
+        if 'marker' in query:
+            ids = ids[ids.index(query['marker']) + 1 :]
         limit = int(query.get('limit', 25))
         answer = {'images': [self._record(each) for each in ids[:limit]]}
         if len(ids) > limit:
@@ -121,9 +123,27 @@ class ImageApi:
     def _matches(self, record, query):
         """Glance lists hidden images to who asks for these alone."""
         hidden = query.get('os_hidden', 'false') == 'true'
-        return record.get('os_hidden', False) == hidden and query.get(
-            'name', record.get('name')
-        ) == record.get('name')
+        return (
+            record.get('os_hidden', False) == hidden
+            and query.get('name', record.get('name')) == record.get('name')
+            and query.get('status', record.get('status'))
+            == record.get('status')
+            and query.get('visibility', 'all')
+            in ('all', record.get('visibility', 'public'))
+            and self._is_of_that_time(record, query.get('updated_at'))
+        )
+
+    def _is_of_that_time(self, record, wanted):
+        if wanted is None:
+            return True
+        relation, _, time = wanted.partition(':')
+        compare = {'gt': operator.gt, 'gte': operator.ge}[relation]
+        return compare(record['updated_at'], time)
+
+    def _order(self, query):
+        if query.get('sort') == 'updated_at:asc':
+            return lambda each: (self._record(each)['updated_at'], each)
+        return lambda each: each
 
     def _record(self, image_id):
         image = self.images[image_id]

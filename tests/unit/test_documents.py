@@ -11,6 +11,7 @@ import pytest
 
 from cinder_cow import log_line, opts
 from cinder_cow.model import Method, RefusalCode, Verification
+from cinder_cow.planning import warm_policy
 
 ROOT = pathlib.Path(__file__).parents[2]
 SOURCE = ROOT / 'doc' / 'source'
@@ -36,6 +37,8 @@ INLINE = re.compile(r'``(.+?)``', re.S)
 OPTION = re.compile(r'\bcow_[a-z][a-z_]*[a-z]\b')
 #: Of a volume, in Cinder: see cinder_adapter/volume_origin.py.
 METADATA_KEYS = {'cow_method', 'cow_reason'}
+#: Of an image. The RADOS object of what was warmed bears the same name.
+PROPERTIES = {warm_policy.PROPERTY}
 #: Commands that cliff itself brings.
 OF_CLIFF = {
     'complete': 'cliff.complete:CompleteCommand',
@@ -87,7 +90,7 @@ def test_every_file_of_the_package_exists(path):
 
 @documents
 def test_every_option_exists(path):
-    known = {opt.name for opt in opts.OPTS} | METADATA_KEYS
+    known = {opt.name for opt in opts.OPTS} | METADATA_KEYS | PROPERTIES
     # The package itself is cinder_cow: not a word of its own here.
     assert set(OPTION.findall(path.read_text())) <= known
 

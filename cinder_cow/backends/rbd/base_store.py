@@ -5,7 +5,7 @@ A base is an RBD image with a snapshot. Without it the image is unfinished,
 whatever its size: it is being built, or its builder has died.
 """
 
-from collections.abc import Iterable
+from collections.abc import Iterable, Mapping
 import contextlib
 
 from oslo_log import log as logging
@@ -30,6 +30,7 @@ from cinder_cow.backends.rbd import (
     retired,
     room,
     snapshots,
+    warm_notes,
 )
 from cinder_cow.backends.rbd.connection import Connection, connected
 from cinder_cow.backends.rbd.pool import (
@@ -261,6 +262,18 @@ class RbdBases(BaseStore):
     def build_records(self) -> dict[str, BuildRecord]:
         with self._images.opened('read the build records') as pool:
             return build_records.read_all(pool.ioctx)
+
+    @native.in_thread
+    @retry_on_lost_connection
+    def warm_notes(self) -> dict[str, str]:
+        with self._images.opened('read the notes of warming') as pool:
+            return warm_notes.read(pool.ioctx)
+
+    @native.in_thread
+    @retry_on_lost_connection
+    def write_warm_notes(self, notes: Mapping[str, str | None]) -> None:
+        with self._images.opened('write the notes of warming') as pool:
+            warm_notes.write(pool.ioctx, notes)
 
     @native.in_thread
     @retry_on_lost_connection

@@ -439,6 +439,50 @@ def test_who_waits_for_a_slot_holds_no_lease(store, qcow2):
     assert held == [False, False]
 
 
+def test_volume_does_not_wait_for_a_build_ahead_that_gives_way(store, qcow2):
+    waits, let_go = threading.Event(), threading.Event()
+
+    class Builder(BaseBuilder):
+        @contextlib.contextmanager
+        def slot(self, request):
+            if request.ahead:
+                waits.set()
+                let_go.wait(60)
+            yield
+
+    ours = ensure.BaseImages(ensure.BaseSettings(), store, Builder(store))
+    ahead = dataclasses.replace(REQUEST, ahead=True)
+    found = []
+    thread = threading.Thread(
+        target=lambda: found.append(ours.ensure(qcow2, ahead, ROOM))
+    )
+    thread.start()
+    assert waits.wait(60)
+
+    assert ours.ensure(qcow2, REQUEST, ROOM).built
+    let_go.set()
+    thread.join(60)
+    assert not found[0].built
+
+
+def test_volume_waits_for_a_build_ahead_that_goes_on(store, qcow2):
+    begun, let_go = threading.Event(), threading.Event()
+
+    def build():
+        begun.set()
+        let_go.wait(60)
+
+    ours = put_together(store, build)
+    ahead = dataclasses.replace(REQUEST, ahead=True)
+    thread = threading.Thread(target=ours.ensure, args=(qcow2, ahead, ROOM))
+    thread.start()
+    assert begun.wait(60)
+    threading.Timer(0.05, let_go.set).start()
+
+    assert not ours.ensure(qcow2, REQUEST, ROOM).built
+    thread.join(60)
+
+
 def test_base_that_came_while_a_slot_was_waited_for_is_used(store, qcow2):
     ours = put_together(store)
 

@@ -179,6 +179,12 @@ def test_base_of_one_volume_goes_after_hours_not_after_days():
     ) == [('once', EvictionReason.USED_ONCE)]
 
 
+def test_base_that_was_built_ahead_stays_as_long_as_others():
+    ahead = stored('ahead', 0, created=0.0, warmed=True)
+
+    assert chosen([ahead], max_idle_seconds=5000, once_idle_seconds=500) == []
+
+
 @pytest.mark.parametrize('limit', [None, -1])
 def test_without_a_limit_of_its_own_it_stays_as_long_as_others(limit):
     assert chosen([stored('once', 0)], once_idle_seconds=limit) == []

@@ -172,3 +172,13 @@ def test_without_limits_only_the_pool_is_one(store, require):
     require(600)
 
     assert set(store.things) == {A, B}
+
+
+def test_what_is_built_ahead_evicts_nothing(store, image):
+    owned = dataclasses.replace(image, owner='p-new')
+    need = room.Need(NEW, owned, 101, may_evict=False)
+
+    with pytest.raises(errors.NoRoomForBase, match='cow_base_max_share'):
+        room.require(store, EvictionLimits(max_share=0.3), need)
+
+    assert set(store.things) == {A, B}

@@ -3,6 +3,7 @@
 
 import contextlib
 import io
+import json
 import os
 import signal
 import threading
@@ -12,6 +13,11 @@ import pytest
 
 from cinder_cow import copying, errors, execute, wiring
 from cinder_cow.base_images import ensure
+from cinder_cow.base_images.warm_records import (
+    WarmRecord,
+    WarmRecords,
+    WarmStage,
+)
 from cinder_cow.cli import warm_progress
 from cinder_cow.transfer import signatures
 from tests.fakes.image_api import ImageApi
@@ -246,3 +252,58 @@ def test_elsewhere_there_are_lines_alone():
         progress.line('done')
 
     assert stream.getvalue() == 'done\n'
+
+
+def warmed(store):
+    WarmRecords(store).write(
+        [
+            WarmRecord(
+                SECOND,
+                'ubuntu',
+                '2026-01-01T00:00:00Z',
+                WarmStage.FAILED,
+                'it has a backing file',
+                written=1.0,
+            ),
+            WarmRecord(
+                FIRST,
+                'debian',
+                '2026-01-01T00:00:00Z',
+                WarmStage.RUNNING,
+                base=f'cow-base-qcow2-sha512-{"1" * 128}',
+                tries=1,
+                written=2.0,
+            ),
+        ]
+    )
+
+
+def test_status_tells_people_what_became_of_each_image(warm, store):
+    warmed(store)
+
+    status, out, _err = warm('--status')
+
+    assert status == 0
+    first, second = (line for line in out.splitlines() if '1970' in line)
+    for word in ('11111111', 'debian', 'running'):
+        assert word in first
+    assert 'qcow2-11111111' in first
+    assert 'failed' in second
+    assert max(map(len, out.splitlines())) <= 100
+
+
+def test_status_tells_programs_all_of_it(warm, store, builder):
+    warmed(store)
+
+    _status, out, _err = warm('--status', '-f', 'json')
+
+    running, failed = json.loads(out)
+    assert running['Image ID'] == FIRST
+    assert failed['Why'] == 'it has a backing file'
+    assert builder.made == 0
+
+
+def test_status_takes_no_images(warm):
+    status, _out, err = warm('--status', FIRST)
+
+    assert (status, err) == (1, '--status takes no images.\n')

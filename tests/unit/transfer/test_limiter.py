@@ -129,6 +129,57 @@ def test_newcomer_does_not_overtake_who_waits():
     assert copies.end() == 'a0 b0 c0 b1'
 
 
+# Copies that no volume waits for.
+
+
+def test_copies_ahead_have_a_share_of_their_own():
+    limiter = CopyLimiter(4)
+
+    with limiter.slot_ahead(), limiter.slot_ahead():
+        assert not limiter._take_ahead()
+        with contextlib.ExitStack() as stack:
+            for _ in range(4):  # none of them waits
+                stack.enter_context(limiter.slot())
+            assert limiter.running == 6
+
+    assert limiter.running == 0
+
+
+@pytest.mark.parametrize('limit', [1, 2])
+def test_copy_ahead_begins_only_when_no_other_needs_the_slot(limit):
+    limiter = CopyLimiter(limit)
+    begun, end = threading.Event(), threading.Event()
+
+    def ahead():
+        with limiter.slot_ahead():
+            begun.set()
+            end.wait(SECONDS)
+
+    with contextlib.ExitStack() as stack:
+        for _ in range(limit):
+            stack.enter_context(limiter.slot())
+        thread = threading.Thread(target=ahead)
+        thread.start()
+        assert not begun.wait(0.1)
+        assert limiter.waiting == 0  # it takes no place of another
+    assert begun.wait(SECONDS)
+    with limiter.slot():
+        end.set()
+    thread.join(SECONDS)
+
+
+def test_copy_ahead_is_cancelled_while_it_waits():
+    limiter, cancellation = CopyLimiter(1), copying.Cancellation()
+    cancellation.cancel(errors.CopyCancelled('i'))
+
+    with (
+        limiter.slot(),
+        pytest.raises((copying.Cancelled, errors.CopyCancelled)),
+        limiter.slot_ahead(cancellation),
+    ):
+        pass
+
+
 # A bound on those who wait.
 
 
