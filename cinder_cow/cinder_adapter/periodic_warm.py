@@ -74,9 +74,9 @@ class Warming:
             # Public images are shown to every user.
             is_public = self._settings.policy is WarmPolicy.PUBLIC
             self._images = (
-                service_user.glance_images()
+                service_user.images()
                 if is_public
-                else service_user.images()
+                else service_user.all_images()
             )
         return self._images
 

@@ -41,7 +41,8 @@ def _remote(parts):
 #: Option: its text in cinder.conf, its value, and what each part got of it.
 #: What is not here has its own test: `cow_backend` in test_plugins.py,
 #: `cow_base_sweep_seconds` in test_periodic_sweep.py, `cow_metrics_address` in
-#: test_metrics_server.py, `cow_volume_metadata` in test_volume_origin.py.
+#: test_metrics_server.py, `cow_volume_metadata` in test_volume_origin.py, and
+#: those of warming in test_periodic_warm.py.
 TABLE = {
     'cow_image_pools': (
         'images, gold',

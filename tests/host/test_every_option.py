@@ -15,6 +15,9 @@ OTHERS = {
     'cow_base_sweep_seconds',
     'cow_metrics_address',
     'cow_volume_metadata',
+    'cow_warm_images',
+    'cow_warm_poll_seconds',
+    'cow_warm_used_seconds',
 }
 DEFAULTS = {option.name: option.default for option in opts.OPTS}
 

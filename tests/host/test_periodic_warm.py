@@ -9,7 +9,7 @@ from cinder.image import glance  # noqa: F401  registers its options
 from keystoneauth1 import session, token_endpoint
 import pytest
 
-from cinder_cow import errors
+from cinder_cow import errors, wiring
 from cinder_cow.base_images import ensure
 from cinder_cow.base_images.warm_records import WarmRecords, WarmStage
 from cinder_cow.base_images.warm_runner import WarmSettings
@@ -42,7 +42,7 @@ def api(monkeypatch):
         api.images = {IMAGE_ID: dict(IMAGE)}
         user = token_endpoint.Token(api.url, 't')
         images = GlanceImages(session.Session(auth=user), api.url)
-        monkeypatch.setattr(service_user, 'glance_images', lambda: images)
+        monkeypatch.setattr(service_user, 'images', lambda: images)
         monkeypatch.setattr(service_user, 'is_configured', lambda: True)
         yield api
 
@@ -83,6 +83,20 @@ def test_public_image_has_its_base_built_ahead(api, parts):
     assert request.glance().http_client
 
 
+def test_options_say_what_is_warmed_and_when(hosted):
+    options = wiring.Options(
+        hosted.configuration,
+        cow_warm_images='marked',
+        cow_warm_poll_seconds=7,
+        cow_warm_used_seconds=11,
+        cow_max_copies=6,
+    )
+
+    assert wiring.warm_settings(options) == WarmSettings(
+        WarmPolicy.MARKED, 7, 11, 3
+    )
+
+
 def test_signed_image_is_verified_as_the_user_of_the_glance_section(
     api, parts, monkeypatch
 ):
@@ -93,7 +107,7 @@ def test_signed_image_is_verified_as_the_user_of_the_glance_section(
         lambda context, image_id, record: seen.append(context.auth_token),
     )
     api.images[IMAGE_ID]['img_signature'] = 'signed'
-    user = service_user.glance_images().session
+    user = service_user.images().session
     monkeypatch.setattr(user, 'get_user_id', lambda: 'u')
     monkeypatch.setattr(user, 'get_project_id', lambda: 'p')
 
