@@ -56,7 +56,7 @@ class ImageIds(Words):
         return f'{first[:SHORT_ID]}{more}'
 
 
-class Short(columns.FormattableColumn[str]):
+class Short(Column):
     """People see a short form. A program reads the whole."""
 
     def __init__(self, whole: str, short: str | None = None) -> None:
@@ -68,7 +68,7 @@ class Short(columns.FormattableColumn[str]):
         return self._short
 
 
-class Wrapped(columns.FormattableColumn[str]):
+class Wrapped(Column):
     """People see lines of that width. A program reads one."""
 
     def __init__(self, text: str, width: int) -> None:

@@ -6,11 +6,9 @@ from dataclasses import dataclass
 import textwrap
 from typing import Any
 
-from cliff import columns
-
 from cinder_cow import errors
 from cinder_cow.backends.base_store import BuildRecord
-from cinder_cow.cli.columns import Bytes, Seconds, moment
+from cinder_cow.cli.columns import Bytes, Column, Seconds, moment
 from cinder_cow.cli.explanation import ERROR, Explanation, Located, Outline
 from cinder_cow.model import (
     BuildBase,
@@ -63,7 +61,7 @@ VERIFICATIONS = {
 }
 
 
-class Told(columns.FormattableColumn[Any]):
+class Told(Column):
     """A value for programs, and its text for people."""
 
     def __init__(self, value: Any, text: str) -> None:

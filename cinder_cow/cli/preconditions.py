@@ -3,7 +3,6 @@
 
 from collections.abc import Callable, Iterable, Iterator
 from dataclasses import dataclass
-from importlib import metadata
 import threading
 
 from cinder_cow import backends, cinder_settings, errors, sources, wiring
@@ -81,15 +80,13 @@ class Preconditions:
         return cinder_settings.checks(self._section)
 
     def _glance(self) -> Iterator[CheckResult]:
-        version = _cinder_version()
-        known = glance_selftest.knows_section(version)
-        if known and glance_access.has_section(self._section):
+        if glance_access.has_section(self._section):
             self._seen = glance_selftest.look(
                 lambda: glance_access.of_section(self._section).images,
                 MOST_IMAGES,
             )
         else:
-            self._seen = glance_selftest.no_section(version)
+            self._seen = glance_selftest.no_section()
         yield from self._seen.answers
 
     def _conversion(self) -> Iterator[CheckResult]:
@@ -143,10 +140,3 @@ def _collect(question: str, checks: Checks, found: list[CheckResult]) -> None:
     except Exception as exc:  # noqa: BLE001  no check ends the others
         answer = f'not known, {type(exc).__name__}: {errors.printable(exc)}'
         found.append(CheckResult(question, False, answer))
-
-
-def _cinder_version() -> str | None:
-    try:
-        return metadata.version('cinder')
-    except metadata.PackageNotFoundError:
-        return None

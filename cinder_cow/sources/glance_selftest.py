@@ -29,7 +29,6 @@ ALL_IMAGES = 'Has the user of [glance] the role admin'
 LOCATIONS = 'Does Glance show us where images lie'
 #: Of the locations API.
 SERVICE_ROLE = 'service'
-SECTION_SINCE = 27
 
 
 @dataclass(slots=True)
@@ -43,40 +42,22 @@ class GlanceSeen:
     largest_bytes: int = 0
 
 
-def knows_section(cinder_version: str | None) -> bool:
-    """Whether that Cinder reads a [glance] section. None: one not known."""
-    if cinder_version is None:
-        return True
-    return int(cinder_version.split('.')[0]) >= SECTION_SINCE
-
-
-def no_section(cinder_version: str | None) -> GlanceSeen:
-    """What is to be said where Cinder has no user of Glance.
-
-    :param cinder_version: of the Cinder on this host, if there is one.
-    """
-    effect = 'unless Glance shows locations to users, no image is cloned'
-    if not knows_section(cinder_version):
-        answer = CheckResult(
-            LOGIN,
-            False,
-            f'no, Cinder {cinder_version} knows no [glance] section: {effect}'
-            f' in place',
-            f'Use Cinder {SECTION_SINCE} or newer, with that section; or let'
-            f' Glance show locations to users (OSSN-0065 says what that'
-            f' risks)',
-            minor=True,
-        )
-    else:
-        answer = CheckResult(
-            LOGIN,
-            False,
-            f'no, cinder.conf has no [glance] section with auth_type: {effect}'
-            f' in place',
-            'Add the section with auth_type, auth_url and so on, of a user'
-            ' that has the roles service and admin (Glance 2024.2 or newer)',
-        )
-    return GlanceSeen([answer])
+def no_section() -> GlanceSeen:
+    """What is to be said where cinder.conf names no user of Glance."""
+    return GlanceSeen(
+        [
+            CheckResult(
+                LOGIN,
+                False,
+                'no, cinder.conf has no [glance] section with auth_type:'
+                ' unless Glance shows locations to users, no image is cloned'
+                ' in place',
+                'Add the section with auth_type, auth_url and so on, of a'
+                ' user that has the roles service and admin (Glance 2024.2 or'
+                ' newer)',
+            )
+        ]
+    )
 
 
 def look(

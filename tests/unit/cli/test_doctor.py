@@ -195,19 +195,6 @@ def test_cinder_conf_without_a_user_of_glance(run, conf, storage, monkeypatch):
     assert 'has no [glance] section' in row['Answer']
 
 
-def test_section_that_cinder_does_not_read_does_not_count(
-    run, storage, monkeypatch
-):
-    monkeypatch.setattr(preconditions, '_cinder_version', lambda: '26.0.0')
-
-    status, output = run('-f', 'json')
-
-    assert status == 0
-    (row,) = bad_rows(output)
-    assert row['Result'] == 'warn'
-    assert 'Cinder 26.0.0 knows no [glance] section' in row['Answer']
-
-
 def test_conversion_is_not_asked_for_where_it_is_off(
     run, conf, storage, monkeypatch
 ):
