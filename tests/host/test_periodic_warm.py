@@ -9,7 +9,7 @@ from cinder.image import glance  # noqa: F401  registers its options
 from keystoneauth1 import session, token_endpoint
 import pytest
 
-from cinder_cow import errors
+from cinder_cow import errors, wiring
 from cinder_cow.base_images import ensure
 from cinder_cow.base_images.warm_records import WarmRecords, WarmStage
 from cinder_cow.base_images.warm_runner import WarmSettings
@@ -165,6 +165,12 @@ def test_it_is_started_with_the_interval(started, api):
     periodic_warm.start(PUBLIC, None)
 
     assert started == [30]
+
+
+def test_nothing_is_warmed_by_default(hosted):
+    settings = wiring.warm_settings(hosted.configuration)
+
+    assert settings == WarmSettings(WarmPolicy.OFF, at_once=2)
 
 
 def test_off_starts_nothing_and_asks_nothing(started, api):
