@@ -97,8 +97,11 @@ def test_first_volume_is_a_clone_of_a_base_that_is_there(
     assert lines(log, 'build-base') == []
 
 
-def test_failing_image_costs_one_try_and_is_shown(mode, stack, tidy, log):
-    bad = tidy.image(os.urandom(MIB), disk_format='qcow2', store='disk')
+def test_failing_image_costs_one_try_and_is_shown(
+    mode, stack, tidy, log, disk
+):
+    half = disk.file[: len(disk.file) // 2]
+    bad = tidy.image(half, disk_format='qcow2', store='disk')
     log.wait(f'image={bad} warmed: failed')
 
     time.sleep(3 * POLL_SECONDS)

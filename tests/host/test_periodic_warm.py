@@ -181,6 +181,12 @@ def test_it_is_started_with_the_interval(started, api):
     assert started == [30]
 
 
+def test_nothing_is_warmed_by_default(hosted):
+    settings = wiring.warm_settings(hosted.configuration)
+
+    assert settings == WarmSettings(WarmPolicy.OFF, at_once=2)
+
+
 def test_off_starts_nothing_and_asks_nothing(started, api):
     periodic_warm.start(WarmSettings(), None)
 
