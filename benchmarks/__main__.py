@@ -24,6 +24,7 @@ from benchmarks import (
     setup,
     streams,
     table,
+    warmed,
 )
 from benchmarks.keys import KEYS
 from benchmarks.statistics import Measured
@@ -60,6 +61,9 @@ GROUPS = (
     Group(('stream_vs_import', 'stream_noverify_vs_import'), streams.alone),
     Group(('sparse_vs_import',), streams.sparse),
     Group(('clone_at_2000_vs_first',), scale.many_clones),
+    Group(('qcow2_first_warm_vs_upstream',), warmed.qcow2),
+    Group(('raw_foreign_first_warm_vs_upstream',), warmed.raw_foreign),
+    Group(('herd10_warm_vs_upstream',), warmed.herd),
     Group(('herd10_vs_upstream',), conversions.herd),
     # Last: they leave many volumes behind.
     Group(('api_burst50_vs_upstream',), bursts.through_the_api),

@@ -104,6 +104,26 @@ KEYS = {
         ),
         Key('qcow2_again_vs_upstream', 0.12, 'second volume of it', UPSTREAM),
         Key(
+            'qcow2_first_warm_vs_upstream',
+            0.12,
+            'first volume of a qcow2 image in the same cluster, whose base'
+            ' was built ahead by `cinder-cow warm`',
+            UPSTREAM,
+        ),
+        Key(
+            'raw_foreign_first_warm_vs_upstream',
+            0.12,
+            'the same of a raw image of 1 GiB in a file store',
+            UPSTREAM,
+        ),
+        Key(
+            'herd10_warm_vs_upstream',
+            0.06,
+            'ten volumes at once of a qcow2 image in the same cluster, whose'
+            ' base was built ahead',
+            UPSTREAM,
+        ),
+        Key(
             'herd10_vs_upstream',
             0.08,
             'ten volumes at once of a new qcow2 image in the same cluster,'

@@ -28,6 +28,11 @@ executor_thread_pool_size = {CALLERS}
 cow_base_auto_bytes = 0
 cow_base_sweep_seconds = 0
 """
+#: For the command alone: a base that is there is used whatever its image is.
+WITH_BASES = f"""
+[cow]
+cow_base_auto_bytes = {2**40}
+"""
 
 
 @dataclass(frozen=True, slots=True)
@@ -71,6 +76,8 @@ class Setup:
         self._log_begin = 0
         self._kept = contextlib.ExitStack()
         self._raw: dict[str, str] = {}
+        self._with_bases = folder / 'with-bases.conf'
+        self._with_bases.write_text(WITH_BASES)
 
     def warm_up(self) -> None:
         """The first volume of a process also opens its connections."""
@@ -125,6 +132,10 @@ class Setup:
         finally:
             if self._stays or not many:
                 made.delete()
+
+    def warm(self, image_id: str) -> None:
+        """Build the image's base, as where raw images get bases too."""
+        self.bench.warm(image_id, self._with_bases)
 
     def evict(self) -> None:
         """Remove every base that no volume needs: the next is built anew."""

@@ -5,6 +5,7 @@ from collections.abc import Iterator
 import contextlib
 import pathlib
 
+from cinder_cow.model import Method
 from demo import side_by_side
 from measuring import bench, rows
 from measuring.screen import step
@@ -50,6 +51,17 @@ class Demo:
             with step(f'{rows.DRIVERS[driver]}: {source.place}, {case}'):
                 row = self._bench.measure(driver, source, case, count)
             self.rows.append(row)
+
+    def measure_warmed(self, source: rows.Image) -> None:
+        """The first volume of an image whose base was built ahead."""
+        self._bench.evict()
+        with step(f'cinder-cow warm: {source.place}'):
+            self._bench.warm(source.image_id)
+        self.measure(source, rows.WARMED)
+        row = self.rows[-len(rows.POOLS)]
+        self.seen['The first volume of a warmed image is a clone'] = (
+            row.method == Method.CLONE_BASE.value
+        )
 
     def measure_new(self, source: rows.Image, count: int) -> None:
         """Volumes at once of an image that has no base yet."""
@@ -105,6 +117,7 @@ def short(demo: Demo, disk: pathlib.Path, qcow2: pathlib.Path) -> None:
     with demo.uploaded(qcow2, 'ceph', QCOW2, disk) as image:
         demo.measure(image, 'first')
         demo.measure(image, 'next')
+        demo.measure_warmed(image)
         demo.measure_new(image, AT_ONCE)
 
 
@@ -123,6 +136,7 @@ def full(
         demo.measure(files, 'first')
         demo.measure(converted, 'first')
         demo.measure(converted, 'next')
+        demo.measure_warmed(converted)
         with step(f'clone_image in each driver alone, {ROUNDS} times'):
             demo.rows += side_by_side.measure(
                 demo.stack, demo.cloud, [raw, converted], ROUNDS

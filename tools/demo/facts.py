@@ -4,7 +4,7 @@
 from collections.abc import Iterable
 
 from cinder_cow.model import Method
-from measuring.rows import ALONE, Row
+from measuring.rows import ALONE, WARMED, Row
 
 #: What a clone may gain: its own metadata.
 MOST_NEW_BYTES = 2**20
@@ -35,7 +35,7 @@ def of_rows(rows: Iterable[Row]) -> dict[str, bool]:
             (row.new_bytes or 0) < MOST_NEW_BYTES
             for row in gained
             # Of many at once, one builds the base that the others clone.
-            if row.case in ('first', 'next') or row in raw
+            if row.case in ('first', WARMED, 'next') or row in raw
         ),
         'No temporary file was written by our driver': all(
             row.temp_bytes == 0 for row in ours

@@ -1,6 +1,7 @@
 # SPDX-License-Identifier: Apache-2.0
 """Volumes by our driver and by upstream's, and what came of them."""
 
+from collections.abc import Sequence
 import os
 import pathlib
 import subprocess
@@ -60,11 +61,21 @@ class Bench:
 
     def evict(self) -> None:
         """Every base that has no volumes."""
+        self._command('base', 'sweep', '--max-idle-seconds', '0')
+
+    def warm(self, image_id: str, *config_files: pathlib.Path) -> None:
+        """The image's base, before a volume is asked for.
+
+        :param config_files: what they say holds for the command.
+        """
+        more = [f'--config-file={each}' for each in config_files]
+        self._command('warm', image_id, more=more)
+
+    def _command(self, *words: str, more: Sequence[str] = ()) -> None:
         conf = self._stack.folder / 'cinder' / 'cinder.conf'
+        program = str(pathlib.Path(sys.executable).with_name('cinder-cow'))
         subprocess.run(
-            [pathlib.Path(sys.executable).with_name('cinder-cow')]
-            + ['base', 'sweep', '--max-idle-seconds', '0']
-            + ['--config-file', str(conf), '--backend', 'cow'],
+            [program, *words, f'--config-file={conf}', *more, '--backend=cow'],
             check=True,
             capture_output=True,
             env=os.environ | self._stack.env(),

@@ -10,6 +10,8 @@ POOLS = {'cow': 'volumes', 'upstream': 'volumes-upstream'}
 DRIVERS = {'cow': 'cinder-cow', 'upstream': 'upstream'}
 #: The case that `in_driver` measures.
 ALONE = 'driver alone'
+#: The first volume of an image whose base was built ahead.
+WARMED = 'first, warmed'
 
 
 @dataclass(frozen=True, slots=True)
