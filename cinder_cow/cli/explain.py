@@ -131,19 +131,27 @@ class Explain(OfBackend, lister.Lister):
             outlines = workers.map(
                 lambda each: _tried(explainer, each), records
             )
-            told = progress.track(
-                zip(records, outlines, strict=True),
-                description='Images',
-                total=len(records),
-                console=console.Console(stderr=True),
-                transient=True,
-                disable=not sys.stderr.isatty(),
-            )
-            for record, found in told:
+            told = zip(records, outlines, strict=True)
+            for record, found in _with_a_bar(told, len(records)):
                 if not isinstance(found, Outline):
                     self._failed = True
                     self.app.LOG.error('%s: %s', record['id'], found)
                 yield _row(record, found, length, long)
+
+
+def _with_a_bar(
+    told: Iterable[tuple[Any, Any]], count: int
+) -> Iterable[tuple[Any, Any]]:
+    """The same, with a progress bar where people look."""
+    if not sys.stderr.isatty():
+        return told
+    return progress.track(
+        told,
+        description='Images',
+        total=count,
+        console=console.Console(stderr=True),
+        transient=True,
+    )
 
 
 @contextlib.contextmanager
