@@ -168,6 +168,13 @@ class BaseStore(abc.ABC):
         """
 
     @abc.abstractmethod
+    def forget(self, name: str) -> None:
+        """Have the next :meth:`find` ask the storage, and not a memory.
+
+        Another host may have evicted the base; only a clone of it would tell.
+        """
+
+    @abc.abstractmethod
     def clone(self, base: Base, volume_name: str) -> None:
         """Make the volume a clone of the base, of the base's size.
 

@@ -66,6 +66,8 @@ def warm(
         the base then.
     """
     try:
+        # No clone is made, which would tell that the base was evicted.
+        base_images.store.forget(base_images.name(image))
         plan = decide.decide(image, NO_VOLUME, backend, base_images).plan
         return _carry_out(plan, image, request, base_images)
     except errors.ConversionDisabled as exc:

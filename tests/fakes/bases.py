@@ -198,6 +198,9 @@ class MemoryBases(base_store.BaseStore):
             thing.children.append((volume_name, volumes[volume_name]))
         self.maybe_fail('clone', base.name)
 
+    def forget(self, name):
+        """It remembers nothing."""
+
     def used(self, base, image_id):
         self.calls.append(('used', base.name))
         with self.guard:

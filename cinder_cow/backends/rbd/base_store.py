@@ -67,6 +67,14 @@ class RbdBases(BaseStore):
             return base_snapshot.find(pool, self._ref(pool.connection, name))
 
     @native.in_thread
+    @retry_on_lost_connection
+    def forget(self, name: str) -> None:
+        action = f'forget the base {self._images.path(name)}'
+        with self._images.opened(action) as pool:
+            ref = self._ref(pool.connection, name)
+            base_snapshot.forget(pool.connection, ref)
+
+    @native.in_thread
     @retry_on_refused_connection
     def clone(self, base: Base, volume_name: str) -> None:
         ref = base.snapshot.ref

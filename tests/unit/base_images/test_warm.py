@@ -55,6 +55,38 @@ def test_image_that_has_to_be_converted_gets_its_base(warmed, store, qcow2):
     assert store.leases == store.records == {}
 
 
+class Remembering(MemoryBases):
+    """Answers from memory, as where connections are kept."""
+
+    def __init__(self, *arguments, **more):
+        super().__init__(*arguments, **more)
+        self.memory = {}
+
+    def find(self, name):
+        if name not in self.memory:
+            found = super().find(name)
+            if found is None:
+                return None
+            self.memory[name] = found
+        return self.memory[name]
+
+    def forget(self, name):
+        self.memory.pop(name, None)
+
+
+def test_base_that_another_host_evicted_is_built_anew(backend, qcow2):
+    store = Remembering(backend, clock=lambda: 7.0)
+    ours = ensure.BaseImages(ensure.BaseSettings(), store, BaseBuilder(store))
+    warm.warm(qcow2, REQUEST, backend, ours)
+    (name,) = store.things
+    assert store.find(name) is not None
+    store.retire(name)
+    store.purge()
+
+    assert warm.warm(qcow2, REQUEST, backend, ours).status is WarmStatus.BUILT
+    assert list(store.things) == [name]
+
+
 def test_disk_is_as_large_as_it_wants_to_be(warmed, store, qcow2):
     seen = []
 
