@@ -1,6 +1,8 @@
 # SPDX-License-Identifier: Apache-2.0
 """What `cinder-cow doctor` asks of a cluster beyond the self-test."""
 
+import time
+
 import pytest
 
 from cinder_cow.backends.rbd.selftest import writing
@@ -36,6 +38,18 @@ def test_cluster_where_all_is_well(lab):
     assert len(found) == 9
     assert lab.names() == []
     assert lab.leftovers() == []
+
+
+def test_what_a_killed_check_left_is_removed_by_the_next(lab):
+    """An hour later: another may be at work."""
+    now = int(time.time())
+    others = [f'{writing.NAME}{now - 60}-b', f'{writing.NAME}x', 'volume-1']
+    for name in (f'{writing.NAME}{now - 3700}-a', *others):
+        lab.backend().open(name, 4096).close()
+
+    answers(lab.backend(), ref(lab))
+
+    assert sorted(lab.names()) == sorted(others)
 
 
 def test_conf_file_that_is_missing(lab):

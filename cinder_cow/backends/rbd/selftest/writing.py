@@ -9,6 +9,7 @@ import time
 import uuid
 
 import rados
+import rbd
 
 from cinder_cow import errors, native
 from cinder_cow.backends.base import CheckResult
@@ -16,8 +17,10 @@ from cinder_cow.backends.rbd import room
 from cinder_cow.backends.rbd.pool import ImagePool
 from cinder_cow.backends.rbd.selftest import caps
 
-#: The image's name begins so.
+#: The image's name begins so, and goes on with when it was made.
 NAME = 'cinder-cow-self-test-'
+#: One that is older was left by a check that was killed.
+LEFT_SECONDS = 3600
 SIZE_BYTES = 4096
 #: Whole seconds are compared, and no decision hangs on less than minutes.
 MOST_SECONDS = 5
@@ -80,11 +83,14 @@ def _user(images: ImagePool) -> str:
 
 def _written(images: ImagePool) -> float:
     """When the cluster made the image, in seconds since the epoch."""
-    name = f'{NAME}{uuid.uuid4().hex}'
+    name = f'{NAME}{time.time():.0f}-{uuid.uuid4().hex}'
     action = f'write to {images.pool}'
     with images.opened(action) as pool:
         if room.is_full(pool.connection.cluster, images.pool):
             raise errors.StorageFull(action, OSError('the pool is full'))
+        for each in rbd.RBD().list(pool.ioctx):
+            if _is_left(each, time.time()):
+                pool.remove(each)
     images.create(name, SIZE_BYTES)
     try:
         with (
@@ -97,6 +103,15 @@ def _written(images: ImagePool) -> float:
         with images.opened(f'remove {images.path(name)}') as pool:
             pool.remove(name)
     return created.replace(tzinfo=datetime.UTC).timestamp()
+
+
+def _is_left(name: str, now: float) -> bool:
+    made = name.removeprefix(NAME).partition('-')[0]
+    return (
+        name.startswith(NAME)
+        and made.isdecimal()
+        and now - int(made) > LEFT_SECONDS
+    )
 
 
 def _failed(
