@@ -148,15 +148,14 @@ class CopyOnWriteImages:
     ):
         # With disable_sparse the volume holds old data: it is reimaged. Else
         # it is a new one that clone_image has left to Cinder's own way.
-        image_meta = image_service.show(context, image_id)
-        image = image_info.image_info(image_meta)
         if not disable_sparse:
             super().copy_image_to_volume(
                 context, volume, image_service, image_id
             )
             return
         started = time.monotonic()
-        if image_info.is_plain(volume, image):
+        image_meta = image_service.show(context, image_id)
+        if image_info.is_plain(volume, image_info.image_info(image_meta)):
             location = image_service.get_location(context, image_id)
             request = execute.CreateRequest(
                 image_info.image_info(

@@ -8,11 +8,13 @@ from typing import Any
 
 from cliff import lister, show
 
+from cinder_cow import errors
 from cinder_cow.backends.base_store import BaseStore, StoredBase
 from cinder_cow.base_images import eviction
 from cinder_cow.cli import base_selection
 from cinder_cow.cli.base_selection import ShortNames, store_of
 from cinder_cow.cli.columns import (
+    MOST_CHARACTERS,
     Bytes,
     ImageIds,
     Seconds,
@@ -153,7 +155,9 @@ def _failed(store: BaseStore, whole: bool) -> list[tuple[Any, ...]]:
             record.image_id if whole else Short(record.image_id),
             record.failures,
             moment(record.written),
-            record.cause if whole else Wrapped(record.cause, CAUSE_WIDTH),
+            errors.printable(record.cause, MOST_CHARACTERS)
+            if whole
+            else Wrapped(record.cause, CAUSE_WIDTH),
         )
         for name, record in sorted(
             records.items(), key=lambda item: item[1].written, reverse=True

@@ -7,7 +7,11 @@ import textwrap
 
 from cliff import columns
 
+from cinder_cow import errors
+
 UNITS = ('B', 'KiB', 'MiB', 'GiB', 'TiB')
+#: Of a text; what is longer is cut.
+MOST_CHARACTERS = 4000
 #: Of an id: enough to tell images apart, most often.
 SHORT_ID = 8
 SPANS = ((86400, 'd'), (3600, 'h'), (60, 'min'))
@@ -72,7 +76,8 @@ class Wrapped(Column):
     """People see lines of that width. A program reads one."""
 
     def __init__(self, text: str, width: int) -> None:
-        super().__init__(text)
+        # It may be a tenant's: the name of an image, or what an error tells.
+        super().__init__(errors.printable(text, MOST_CHARACTERS))
         self._width = width
 
     def human_readable(self) -> str:

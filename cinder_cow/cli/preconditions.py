@@ -5,9 +5,9 @@ from collections.abc import Callable, Iterable, Iterator
 from dataclasses import dataclass
 import threading
 
-from cinder_cow import backends, cinder_settings, errors, sources, wiring
+from cinder_cow import backends, errors, sources, wiring
 from cinder_cow.backends.base import CheckResult, ImageBackend
-from cinder_cow.cli import glance_access
+from cinder_cow.cli import cinder_settings, glance_access
 from cinder_cow.cli.configuration import Section
 from cinder_cow.conversion import selftest as conversion
 from cinder_cow.sources import glance_selftest

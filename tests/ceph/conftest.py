@@ -73,3 +73,14 @@ def name():
 @pytest.fixture
 def store(either_lab):
     return either_lab.backend().bases()
+
+
+@pytest.fixture
+def data_pool(lab):
+    """Where the data of an image of Glance's lies, apart from its header."""
+    known = lab.cluster.ceph('osd', 'pool', 'ls')
+    if 'images-data' not in known:
+        lab.cluster.create_pool('images-data')
+    lab.rados.wait_for_latest_osdmap()
+    lab.sparse_image(4096, {0: bytes(4096)}, data_pool='images-data')
+    return 'images-data'

@@ -11,7 +11,7 @@ import rbd
 from cinder_cow.backends.rbd import connection
 from cinder_cow.backends.rbd.backend import RbdBackend
 from cinder_cow.backends.rbd.settings import RbdSettings
-from cinder_cow.model import ImageInfo
+from cinder_cow.model import ImageInfo, SnapshotRef
 
 MIB = 2**20
 GLANCE_ORDER = 23  # Glance's objects have 8 MiB, Cinder's 4
@@ -213,3 +213,8 @@ class Lab:
                     image.unprotect_snap(snap['name'])
                 image.remove_snap_by_id(snap['id'])
         rbd.RBD().remove(ioctx, name)
+
+
+def ref(lab, pool='images'):
+    """A location of Glance's, of an image that need not be there."""
+    return SnapshotRef(lab.fsid, pool, 'i-1', 'snap')

@@ -6,7 +6,7 @@ import time
 import pytest
 
 from cinder_cow.backends.rbd.selftest import writing
-from tests.ceph.test_selftest import data_pool, ref  # noqa: F401
+from tests.ceph.lab import ref
 
 GIB = 2**30
 CONF = 'Can {} be read'
@@ -229,7 +229,7 @@ def test_reader_whose_keyring_is_here(lab):
 
 
 @pytest.fixture
-def nova(lab, data_pool):  # noqa: F811
+def nova(lab, data_pool):
     """A user whose keyring is not here, and who may not read data."""
     lab.cluster.create_user(
         'nova',

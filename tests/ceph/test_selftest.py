@@ -2,6 +2,7 @@
 import pytest
 
 from cinder_cow.model import SnapshotRef
+from tests.ceph.lab import ref
 
 
 def answers(backend, *refs):
@@ -9,10 +10,6 @@ def answers(backend, *refs):
         finding.question: (finding.ok, str(finding))
         for finding in backend.selftest(refs)
     }
-
-
-def ref(lab, pool='images'):
-    return SnapshotRef(lab.fsid, pool, 'i-1', 'snap')
 
 
 def test_pool_that_can_be_read(lab):
@@ -77,17 +74,6 @@ def test_pool_of_the_bases_that_cannot_be_written_comes_with_the_remedy(
     ok, text = found[f'May client.cinder write the bases to {pool}']
     assert ok is False
     assert f'profile rbd pool={pool}' in text
-
-
-@pytest.fixture
-def data_pool(lab):
-    """Where the data of an image of Glance's lies, apart from its header."""
-    known = lab.cluster.ceph('osd', 'pool', 'ls')
-    if 'images-data' not in known:
-        lab.cluster.create_pool('images-data')
-    lab.rados.wait_for_latest_osdmap()
-    lab.sparse_image(4096, {0: bytes(4096)}, data_pool='images-data')
-    return 'images-data'
 
 
 @pytest.mark.parametrize('example', [True, False])

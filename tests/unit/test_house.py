@@ -40,7 +40,7 @@ FLOORS = (
     ('driver.py',),
     ('cli/',),
     ('cinder_adapter/',),
-    ('wiring.py', 'cinder_settings.py'),
+    ('wiring.py',),
     ('execute.py',),
     ('base_images/',),
     ('transfer/', 'conversion/'),

@@ -40,7 +40,7 @@ def image_id(ioctx: rados.Ioctx, name: str) -> str | None:
         found = ioctx.read(f'rbd_id.{name}')
     except rados.ObjectNotFound:
         return None
-    return _string(found, 0)[0]
+    return string(found, 0)[0]
 
 
 def count(pool: Pool, parent_id: str) -> int:
@@ -65,8 +65,8 @@ def parent(ioctx: rados.Ioctx, child_id: str) -> Parent | None:
     answer = _ask(ioctx, _header(child_id), 'parent_get', b'')
     at = _ENVELOPE.size
     (pool_id,) = struct.unpack_from('<q', answer, at)
-    _namespace, at = _string(answer, at + 8)
-    parent_id, _at = _string(answer, at)
+    _namespace, at = string(answer, at + 8)
+    parent_id, _at = string(answer, at)
     return Parent(pool_id, parent_id) if pool_id >= 0 else None
 
 
@@ -146,8 +146,8 @@ def _length(answer: bytes) -> int:
     return int(found)
 
 
-def _string(encoded: bytes, at: int) -> tuple[str, int]:
-    """A string, and where it ends."""
+def string(encoded: bytes, at: int) -> tuple[str, int]:
+    """A string as Ceph encodes it at that byte, and where it ends."""
     (length,) = struct.unpack_from('<I', encoded, at)
     end = at + 4 + length
     return encoded[at + 4 : end].decode(), end

@@ -14,11 +14,10 @@ from typing import Any
 
 from oslo_concurrency import processutils
 from oslo_log import log as logging
-import rados
 import rbd
 
 from cinder_cow import errors, native
-from cinder_cow.backends.rbd import error_mapping, omap
+from cinder_cow.backends.rbd import children, error_mapping, omap
 from cinder_cow.backends.rbd.pool import ImagePool, retry_on_lost_connection
 
 LOG = logging.getLogger(__name__)
@@ -84,23 +83,18 @@ def finish(images: ImagePool, name: str) -> bool:
         ioctx, old = pool.ioctx, f'rbd_id.{name}'
         if omap.get(ioctx, DIRECTORY, f'name_{name}') is not None:
             return False
-        try:
-            image_id = _decoded(ioctx.read(old))
-        except rados.ObjectNotFound:
+        image_id = children.image_id(ioctx, name)
+        if image_id is None:
             return False
         named = omap.get(ioctx, DIRECTORY, f'id_{image_id}')
         # None: it is being made, or was made by halves.
-        if named is None or _decoded(named) == name:
+        if named is None or children.string(named, 0)[0] == name:
             return False
-        ioctx.remove_object(old)
+        # Read last: what another wrote since is not removed.
+        if children.image_id(ioctx, name) == image_id:
+            omap.remove_unless_changed(ioctx, old)
         LOG.info('finished the rename of %s', images.path(name))
         return True
-
-
-def _decoded(value: bytes) -> str:
-    """A string as Ceph encodes it: behind its length, 4 bytes."""
-    length = int.from_bytes(value[:4], 'little')
-    return value[4 : 4 + length].decode()
 
 
 def _arguments(images: ImagePool, name: str, new_name: str) -> list[str]:

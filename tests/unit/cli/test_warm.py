@@ -292,6 +292,22 @@ def test_status_tells_people_what_became_of_each_image(warm, store):
     assert max(map(len, out.splitlines())) <= 100
 
 
+@pytest.mark.parametrize('form', ['table', 'value'])
+def test_name_of_an_image_cannot_write_to_the_terminal(warm, store, form):
+    name = 'a\x1b]0;x\x07'
+    record = WarmRecord(
+        FIRST, name, '2026-01-01T00:00:00Z', WarmStage.QUEUED, written=1.0
+    )
+    WarmRecords(store).write([record])
+
+    status, out, _err = warm('--status', '-f', form)
+
+    assert status == 0
+    assert '\x1b' not in out
+    assert '\x07' not in out
+    assert 'a\\x1b' in out
+
+
 def test_status_tells_programs_all_of_it(warm, store, builder):
     warmed(store)
 

@@ -3,7 +3,7 @@ import types
 
 import pytest
 
-from cinder_cow import cinder_settings
+from cinder_cow.cli import cinder_settings
 
 FIT = {
     'verify_glance_signatures': 'enabled',
