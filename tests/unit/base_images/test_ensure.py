@@ -5,7 +5,6 @@
 import contextlib
 import dataclasses
 import threading
-import time
 
 import pytest
 
@@ -17,6 +16,7 @@ from cinder_cow.transfer import copier
 from cinder_cow.transfer.limiter import CopyLimiter
 from tests.fakes import writes
 from tests.fakes.bases import MemoryBases, info
+from tests.waiting import wait_until
 
 ROOM = 2**20
 REQUEST = copier.CopyRequest(glance=None)
@@ -126,9 +126,7 @@ def test_those_who_wait_for_a_base_are_bounded(store, qcow2):
     threads = [threading.Thread(target=ask) for _ in range(9)]
     for each in threads:
         each.start()
-    deadline = time.monotonic() + 60
-    while ended.count(None) < 5 and time.monotonic() < deadline:
-        time.sleep(0.01)
+    wait_until(lambda: ended.count(None) == 5)
     let_go.set()
     for each in threads:
         each.join(60)
@@ -156,12 +154,9 @@ def test_a_project_that_waits_gives_a_place_to_another(
     threads = [threading.Thread(target=ask) for _ in range(3)]
     for each in threads:
         each.start()
-    deadline = time.monotonic() + 60
-    while base_builder.limiter.waiting < 2 and time.monotonic() < deadline:
-        time.sleep(0.01)
+    wait_until(lambda: base_builder.limiter.waiting == 2)
     with base_builder.limiter.place('another project'):
-        while not ended and time.monotonic() < deadline:
-            time.sleep(0.01)
+        wait_until(lambda: ended)
         assert [type(each) for each in ended] == [errors.TooManyCopies]
     let_go.set()
     for each in threads:
