@@ -371,21 +371,28 @@ def test_note_of_an_image_of_nobody_has_no_owner(store, converter, raw):
     assert store.records[NAME].owner == ''
 
 
-def test_build_ahead_is_marked_and_evicts_nothing(store, converter, raw):
+def test_build_ahead_evicts_nothing(store, converter, raw):
+    store.add('cow-base-old', b'old')
     base_builder = builder_for(
         store, converter, limits=builder.EvictionLimits(max_count=1)
     )
     request = copier.CopyRequest(glance=None, ahead=True)
+
+    with store.lease(NAME) as lease, pytest.raises(errors.NoRoomForBase):
+        base_builder.build(NAME, raw, request, ROOM, lease)
+
+    assert list(store.things) == ['cow-base-old']
+
+
+def test_base_that_was_built_ahead_says_so(store, converter, raw):
+    request = copier.CopyRequest(glance=None, ahead=True)
+
     with store.lease(NAME) as lease:
-        base = base_builder.build(NAME, raw, request, ROOM, lease)
-        assert base.info.warmed
-    store.add('cow-base-old', b'old')
+        base = builder_for(store, converter).build(
+            NAME, raw, request, ROOM, lease
+        )
 
-    other = 'cow-base-y'
-    with store.lease(other) as lease, pytest.raises(errors.NoRoomForBase):
-        base_builder.build(other, raw, request, ROOM, lease)
-
-    assert sorted(store.things) == ['cow-base-old', NAME]
+    assert base.info.warmed
 
 
 def test_who_waits_for_a_build_has_a_place_of_its_project(store, converter):
