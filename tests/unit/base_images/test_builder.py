@@ -330,6 +330,17 @@ def test_required_hash_that_is_missing_is_an_error(store, converter, in_place):
     fails(errors.ImageUnacceptable, store, converter, bare, require_hash=True)
 
 
+@pytest.mark.parametrize('disk_format', ['raw', 'vmdk'])
+def test_base_is_built_of_extents_too(store, converter, disk_format):
+    reading, image = sized('D-')
+    image = dataclasses.replace(image, disk_format=disk_format)
+
+    make(store, converter, image, MemorySource(reading))
+
+    built = reading.content if disk_format == 'raw' else DISK
+    assert store.things[NAME].content == built
+
+
 @pytest.mark.parametrize('disk_format', ['raw', 'qcow2'])
 def test_source_that_holds_more_than_the_image_is_damaged(
     store, converter, disk_format

@@ -292,6 +292,19 @@ def test_copy_says_when_it_begins_and_how_far_it_is(backend):
     assert (called[-1].bytes_done, called[-1].size_bytes) == (SIZE, SIZE)
 
 
+def test_copy_says_how_far_it_is_as_often_as_asked(backend):
+    called = []
+
+    fill(
+        backend,
+        MemorySource(CONTENT),
+        report=called.append,
+        progress_seconds=0,
+    )
+
+    assert len(called) > 1
+
+
 @pytest.mark.parametrize('name', ['report', 'verifier'])
 def test_foreign_error_is_named_and_ends_the_copy(backend, name):
     def fail(*_args):
@@ -311,7 +324,7 @@ def test_foreign_error_of_a_source_is_named(backend, when):
 
     said = fails(errors.SourceError, backend, source)
     name = 'its source' if when == 'open' else 'memory'
-    assert f'from {name}: KeyError:' in said
+    assert f'image {IMAGE_ID} from {name}: KeyError:' in said
     assert "'injected'" in said
     assert source.opened == 1
 

@@ -9,7 +9,12 @@ import pytest
 from cinder_cow import errors
 from cinder_cow.copying import Cancellation
 from cinder_cow.transfer import pace
-from tests.fakes.source import MemorySource, MemoryStream, thread_pool
+from tests.fakes.source import (
+    LETTER_BYTES,
+    MemorySource,
+    MemoryStream,
+    thread_pool,
+)
 from tests.unit.conftest import IMAGE_ID
 from tests.unit.sources.filling import (
     CONTENT,
@@ -160,6 +165,22 @@ def test_copy_that_takes_too_long_is_given_up(backend, short_window):
     said = fails(errors.CopyTimedOut, backend, Trickle(), pace_limits=limits)
     assert f'image {IMAGE_ID} ' in said
     assert 'cow_copy_seconds' in said
+
+
+def test_extents_that_take_too_long_are_given_up(backend, short_window):
+    reading, image = sized('D' * 40)
+    reading.read_at = slowly(reading.read_at)
+    limits = pace.PaceLimits(copy_seconds=0.15)
+
+    fails(
+        errors.CopyTimedOut,
+        backend,
+        MemorySource(reading),
+        image=image,
+        target=dataclasses.replace(TARGET, size_bytes=reading.size_bytes),
+        pace_limits=limits,
+        memory_bytes=LETTER_BYTES,
+    )
 
 
 def slowly(function):
