@@ -232,3 +232,28 @@ def test_base_that_volumes_need_is_asked_for_them_once(store, require):
 
     assert require(1, max_count=2) == 2
     assert store.calls.count(('children', A)) == 1
+
+
+@pytest.mark.parametrize(
+    ('most_bytes', 'gone'), [(550, 0), (551, 1), (750, 2)]
+)
+def test_pool_is_shared_with_what_is_being_built(
+    store, require, most_bytes, gone
+):
+    store.set_build_record('cow-base-x', BuildRecord(reserved_bytes=50))
+
+    assert require(most_bytes) == gone
+
+
+@pytest.mark.parametrize(
+    ('limits', 'name'),
+    [
+        ({'max_bytes': 0}, 'cow_base_max_bytes'),
+        ({'max_bytes': -1, 'max_share': 0.1}, 'cow_base_max_share'),
+    ],
+)
+def test_limit_that_is_named_is_the_one_that_holds(
+    store, require, limits, name
+):
+    with pytest.raises(errors.NoRoomForBase, match=f'that {name} allows'):
+        require(101, **limits)

@@ -42,8 +42,13 @@ def test_image_one_byte_too_large_is_not(name):
 
 def test_volume_smaller_than_min_disk_is_not():
     api_checks.require_taken(ACTIVE | {'min_disk': 5}, 5)
-    with pytest.raises(api_checks.VolumeTooSmall, match='at least 5 GiB'):
+    with pytest.raises(
+        api_checks.VolumeTooSmall, match='at least 5 GiB'
+    ) as error:
         api_checks.require_taken(ACTIVE | {'min_disk': 5}, 4)
+
+    assert 'A volume of 4 GiB' in str(error.value)
+    assert 'the image i,' in str(error.value)
 
 
 @pytest.mark.parametrize(
@@ -61,4 +66,4 @@ def test_image_that_is_not_active_is_refused_with_its_remedy(status, remedy):
     with pytest.raises(api_checks.ImageNotActive, match=remedy) as caught:
         api_checks.require_taken({'id': 'i', 'status': status}, 1)
 
-    assert repr(status) in str(caught.value)
+    assert f'the image i has the status {status!r}' in str(caught.value)
