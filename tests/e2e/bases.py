@@ -7,6 +7,7 @@ import os
 import subprocess
 
 from cinder_cow.backends import base_names
+from tests.waiting import wait_until
 
 MIB = 2**20
 
@@ -25,11 +26,23 @@ def evict(stack):
     """Every base without children, by the command."""
     conf = stack.folder / 'cinder' / 'cinder.conf'
     command = ['cinder-cow', 'base', 'sweep', '--max-idle-seconds', '0']
-    subprocess.run(
-        [*command, '--config-file', str(conf), '--backend', 'cow'],
-        check=True,
-        env=os.environ | stack.env(),
-    )
+    command += ['--config-file', str(conf), '--backend', 'cow']
+
+    def evicted():
+        done = subprocess.run(
+            command, check=False, env=os.environ | stack.env()
+        )
+        return done.returncode == 0
+
+    # A cinder-volume that was stopped in a sweep keeps its lease for half a
+    # minute.
+    wait_until(evicted, pause_seconds=1)
+
+
+def require_nothing(stack, pool):
+    """No base is needed, and nothing else is there."""
+    evict(stack)
+    assert pool.names() == []
 
 
 @dataclasses.dataclass

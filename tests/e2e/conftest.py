@@ -12,7 +12,7 @@ import rbd
 
 from sandbox.cloud import BUSY, Cloud
 from sandbox.stack import Options, Stack
-from tests.e2e.bases import evict
+from tests.e2e.bases import require_nothing
 from tests.waiting import wait_until
 
 
@@ -126,10 +126,9 @@ def pool(stack):
 
 @pytest.fixture
 def nothing_is_left(stack, pool):
-    """After the test and its volumes, no base is needed."""
+    """After each test, when its volumes are deleted."""
     yield
-    evict(stack)
-    assert pool.names() == []
+    require_nothing(stack, pool)
 
 
 class Pool:
