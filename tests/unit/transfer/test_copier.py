@@ -145,7 +145,10 @@ def test_extents_of_another_size_are_damage_also_without_a_hash(
     target = dataclasses.replace(TARGET, size_bytes=8 * LETTER_BYTES)
 
     source = MemorySource(reading)
-    fails(errors.SourceDamaged, backend, source, image=image, target=target)
+    said = fails(
+        errors.SourceDamaged, backend, source, image=image, target=target
+    )
+    assert f'image {IMAGE_ID} from memory' in said
     assert backend.operations == []
 
 
@@ -252,7 +255,9 @@ def test_extents_that_do_not_fit_are_too_big_before_the_volume(backend):
 
     for size_bytes in (0, image.size_bytes):
         asked = dataclasses.replace(image, size_bytes=size_bytes)
-        fails(errors.ImageTooBig, backend, source, image=asked)
+        said = fails(errors.ImageTooBig, backend, source, image=asked)
+        assert f'Image {IMAGE_ID} holds {3 * LETTER_BYTES} bytes' in said
+        assert f'volume of {ROOM} bytes' in said
     assert reading.reads == []
 
 
