@@ -64,6 +64,8 @@ GROUPS = (
     Group(('qcow2_first_warm_vs_upstream',), warmed.qcow2),
     Group(('raw_foreign_first_warm_vs_upstream',), warmed.raw_foreign),
     Group(('herd10_warm_vs_upstream',), warmed.herd),
+    Group(('herd10_warm_vs_empty',), warmed.herd_of_nothing),
+    Group(('midway_warm_vs_unwarmed',), warmed.midway),
     Group(('herd10_vs_upstream',), conversions.herd),
     # Last: they leave many volumes behind.
     Group(('api_burst50_vs_upstream',), bursts.through_the_api),

@@ -124,6 +124,19 @@ KEYS = {
             UPSTREAM,
         ),
         Key(
+            'herd10_warm_vs_empty',
+            None,
+            'ten such volumes at once',
+            'ten volumes at once that have no image',
+        ),
+        Key(
+            'midway_warm_vs_unwarmed',
+            1.1,
+            'first volume of a qcow2 image in a file store, asked for a second'
+            ' after `cinder-cow warm` began with it',
+            'the same without warming',
+        ),
+        Key(
             'herd10_vs_upstream',
             0.08,
             'ten volumes at once of a new qcow2 image in the same cluster,'

@@ -184,7 +184,7 @@ class Volumes:
     def create(
         self,
         driver: str,
-        image_id: str,
+        image_id: str | None,
         method: str = '',
         count: int = 1,
         size_gib: int = rows.SIZE_GIB,

@@ -97,12 +97,14 @@ class Cloud:
     def create_volumes(
         self,
         volume_type: str,
-        image_id: str,
+        image_id: str | None,
         size_gib: int,
         count: int,
         expect: str = 'available',
     ) -> tuple[list[str], float]:
         """Volumes asked for all at once: ids, seconds until the last is.
+
+        :param image_id: None: they are empty.
 
         :raises SandboxError: when one gets another status than expected.
         """
