@@ -1,5 +1,6 @@
 # SPDX-License-Identifier: Apache-2.0
 import pathlib
+import signal
 
 import pytest
 
@@ -16,3 +17,15 @@ def pytest_collection_modifyitems(items):
             f' all of it: not with {", ".join(sorted(kinds - {HOST}))}.'
             ' tools/test.sh runs one kind after the other.'
         )
+
+
+@pytest.fixture
+def interruptible():
+    """SIGINT raises KeyboardInterrupt, as in a program of a terminal.
+
+    The background jobs of a shell that is not interactive begin with it
+    ignored, and so do all that they start.
+    """
+    before = signal.signal(signal.SIGINT, signal.default_int_handler)
+    yield
+    signal.signal(signal.SIGINT, before)

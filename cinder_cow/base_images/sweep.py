@@ -173,7 +173,7 @@ class _Sweeping:
         """Let the bases go that have to, and can."""
         stored = self._store.stored_bases()
         deleted = self._deleted(stored, deleted_images)
-        room = self._room(limits)
+        room = self._room()
         totals = Totals(stored)
         now = self._now()
         for base in eviction.in_order(stored, deleted):
@@ -231,7 +231,7 @@ class _Sweeping:
             self._fail(f'Could not ask for deleted images: {exc}')
             return set()
 
-    def _room(self, limits: EvictionLimits) -> Room | None:
+    def _room(self) -> Room | None:
         """None: a share of the pool is no limit in this sweep."""
         with self._continue_on_error('ask for the room in the pool'):
             return self._store.room()

@@ -58,15 +58,12 @@ def require_size(
 ) -> None:
     """What the source itself says may differ from what Glance records.
 
+    :raises SourceDamaged: when it is another size than the image's: no larger
+        volume would do.
     :raises ImageTooBig: when it does not fit.
-    :raises SourceDamaged: when it is another size than the image's.
     """
     if isinstance(reading, StreamReading):
         return
-    if reading.size_bytes > most_bytes:
-        raise errors.ImageTooBig(
-            image.image_id, reading.size_bytes, most_bytes
-        )
     if image.size_bytes and reading.size_bytes != image.size_bytes:
         # No hash may tell: see is_worth_hashing.
         raise errors.SourceDamaged(
@@ -74,6 +71,10 @@ def require_size(
             image.image_id,
             f'it holds {reading.size_bytes} bytes, and Glance records'
             f' {image.size_bytes}',
+        )
+    if reading.size_bytes > most_bytes:
+        raise errors.ImageTooBig(
+            image.image_id, reading.size_bytes, most_bytes
         )
 
 

@@ -12,6 +12,7 @@ from cinder_cow.backends.rbd import connection
 from cinder_cow.backends.rbd.backend import RbdBackend
 from cinder_cow.backends.rbd.settings import RbdSettings
 from cinder_cow.model import ImageInfo, SnapshotRef
+from tests.waiting import wait_until
 
 MIB = 2**20
 GLANCE_ORDER = 23  # Glance's objects have 8 MiB, Cinder's 4
@@ -148,11 +149,8 @@ class Lab:
                 self._wait_until_full(pool, full=False)
                 ioctx.remove_object('ballast')
 
-    def _wait_until_full(self, pool, full=True, seconds=60):
-        deadline = time.monotonic() + seconds
-        while self._full(pool) != full:
-            assert time.monotonic() < deadline
-            time.sleep(0.2)
+    def _wait_until_full(self, pool, full=True):
+        wait_until(lambda: self._full(pool) == full, pause_seconds=0.2)
         self.rados.wait_for_latest_osdmap()
 
     def _full(self, pool):
@@ -161,15 +159,19 @@ class Lab:
         return 'full' in found['flags_names'].split(',')
 
     def blocklist(self, cluster):
-        """Cut that client off, and wait until it may have heard of it.
+        """Cut that client off, and wait until it has heard of it.
 
         :param cluster: a connected rados.Rados.
         """
         addresses = cluster.get_addrs().strip('[]')  # v2:127.0.0.1:0/42,...
         address = addresses.split(',')[0].removeprefix('v2:')
         self.cluster.ceph('osd', 'blocklist', 'add', address)
-        self.rados.wait_for_latest_osdmap()
-        time.sleep(1)
+        cluster.wait_for_latest_osdmap()
+
+    def cut_off(self, settings):
+        """The same with the connection that is kept for these settings."""
+        with connection.connected(settings) as held:
+            self.blocklist(held.cluster)
 
     def restart_monitor(self):
         """Every client has to show its key once more."""

@@ -4,7 +4,6 @@
 import pytest
 
 from cinder_cow import errors
-from cinder_cow.backends.rbd.connection import connected
 from cinder_cow.model import ImageInfo, Target
 from cinder_cow.planning import plan
 from cinder_cow.sources.base import ImageSource, StreamReading
@@ -51,16 +50,11 @@ def stream(backend, happen):
     )
 
 
-def cut_off(lab, backend):
-    with connected(backend.settings) as connection:
-        lab.blocklist(connection.cluster)
-
-
 def test_in_the_middle_of_a_stream_the_volume_is_gone(either_lab, caplog):
     backend = either_lab.backend()
 
     with pytest.raises(errors.StorageUnreachable) as caught:
-        stream(backend, lambda: cut_off(either_lab, backend))
+        stream(backend, lambda: either_lab.cut_off(backend.settings))
 
     assert 'volumes/volume-1' in str(caught.value)
     assert 'ceph osd blocklist ls' in str(caught.value)
@@ -71,7 +65,7 @@ def test_in_the_middle_of_a_stream_the_volume_is_gone(either_lab, caplog):
 def test_after_it_the_next_volume_is_filled(lab):
     backend = lab.backend()
     with pytest.raises(errors.StorageUnreachable):
-        stream(backend, lambda: cut_off(lab, backend))
+        stream(backend, lambda: lab.cut_off(backend.settings))
 
     stream(backend, lambda: None)
 
@@ -81,7 +75,7 @@ def test_after_it_the_next_volume_is_filled(lab):
 def test_a_volume_is_removed_though_it_was_lost(lab):
     backend = lab.backend()
     stream(backend, lambda: None)
-    cut_off(lab, backend)
+    lab.cut_off(backend.settings)
 
     backend.remove('volume-1')
 
@@ -94,7 +88,7 @@ def test_an_unfinished_base_is_discarded_though_it_was_lost(
     backend = either_lab.backend()
     with store.create(name, 2 * MIB) as writer:
         writes.write_at(writer, 0, CONTENT)
-        cut_off(either_lab, backend)
+        either_lab.cut_off(backend.settings)
         with pytest.raises(errors.ConnectionLost):
             writes.write_at(writer, MIB, CONTENT)
 
@@ -107,7 +101,7 @@ def test_a_base_that_is_read_is_read_again_on_another(lab, name):
     store = lab.backend().bases()
     built(store, name)
     with store.read(name) as content:
-        cut_off(lab, lab.backend())
+        lab.cut_off(lab.settings())
         with pytest.raises(errors.ConnectionLost):
             content.read_at(0, MIB)
     with store.read(name) as content:
@@ -118,7 +112,7 @@ def test_a_scratch_is_discarded_though_it_was_lost(lab, name):
     store = lab.backend().bases()
     scratch = name.replace('base', 'scratch', 1)
     filled(store, scratch)
-    cut_off(lab, lab.backend())
+    lab.cut_off(lab.settings())
 
     store.discard(scratch)
 

@@ -5,12 +5,10 @@ The volumes are in ``lab``, the images in ``old_lab``, another cluster.
 """
 
 import dataclasses
-import time
 
 import pytest
 
 from cinder_cow import errors
-from cinder_cow.backends.rbd.connection import connected
 from cinder_cow.model import RefusalCode
 from cinder_cow.sources.rbd import RbdSource
 from tests.ceph.lab import MIB
@@ -176,7 +174,7 @@ def test_lost_connection_is_opened_again(lab, old_lab):
     image = old_lab.image(CONTENT)
     reads = source(lab, old_lab)
     reads.open(image, None).close()
-    _lose(old_lab, reads._clusters[1])
+    old_lab.cut_off(reads._clusters[1])
 
     with reads.open(image, None) as reading:
         assert reading.read_at(0, len(CONTENT)) == CONTENT
@@ -186,18 +184,9 @@ def test_connection_lost_while_reading_is_not_used_again(lab, old_lab):
     image = old_lab.image(CONTENT)
     reads = source(lab, old_lab)
     with reads.open(image, None) as reading:
-        _lose(old_lab, reads._clusters[1])
+        old_lab.cut_off(reads._clusters[1])
         with pytest.raises(errors.SourceUnreachable, match=image.image_id):
             reading.read_at(0, len(CONTENT))
 
     with reads.open(image, None) as reading:
         assert reading.read_at(0, len(CONTENT)) == CONTENT
-
-
-def _lose(lab, settings):
-    """Has the cluster turn away the connection that is kept."""
-    with connected(settings) as held:
-        address = held.cluster.get_addrs().strip('[]').split(',')[0]
-    lab.cluster.ceph('osd', 'blocklist', 'add', address.removeprefix('v2:'))
-    lab.rados.wait_for_latest_osdmap()
-    time.sleep(1)  # for the other client to hear of it, too

@@ -12,6 +12,8 @@ import rbd
 
 from sandbox.cloud import BUSY, Cloud
 from sandbox.stack import Options, Stack
+from tests.e2e.bases import evict
+from tests.waiting import wait_until
 
 
 @pytest.fixture(scope='session')
@@ -95,10 +97,7 @@ class Made:
             time.sleep(0.02)
 
     def wait_until_gone(self, volume_id):
-        deadline = time.monotonic() + 60
-        while volume_id in self._present()[0]:
-            assert time.monotonic() < deadline, f'{volume_id} is still there'
-            time.sleep(0.05)
+        wait_until(lambda: volume_id not in self._present()[0])
 
     def volumes(self):
         return sorted(self._present()[0] - self._before[0])
@@ -123,6 +122,14 @@ def pool(stack):
         rados_id='admin', conffile=str(stack.clusters[0].conf)
     ) as cluster:
         yield Pool(cluster)
+
+
+@pytest.fixture
+def nothing_is_left(stack, pool):
+    """After the test and its volumes, no base is needed."""
+    yield
+    evict(stack)
+    assert pool.names() == []
 
 
 class Pool:

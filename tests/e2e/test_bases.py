@@ -4,11 +4,13 @@ import hashlib
 import os
 import signal
 import subprocess
-import time
 
 import pytest
 
-from tests.e2e.bases import bases, cow_options, evict, lines, packed
+from tests.e2e.bases import bases, cow_options, lines, packed
+from tests.waiting import wait_until
+
+pytestmark = pytest.mark.usefixtures('nothing_is_left')
 
 MIB = 2**20
 
@@ -16,13 +18,6 @@ MIB = 2**20
 @pytest.fixture(scope='module')
 def eventlet(stack):
     stack.restart_cinder_volume(cow_options(stack), 'eventlet')
-
-
-@pytest.fixture(autouse=True)
-def _nothing_is_left(stack, pool):
-    yield
-    evict(stack)
-    assert pool.names() == []
 
 
 @pytest.fixture
@@ -138,7 +133,7 @@ def test_base_outlives_neither_its_image_nor_its_volumes(
     assert bases(pool) == []
     assert pool.read(volume, len(qcow2.head)) == qcow2.head
     tidy.delete()
-    until(lambda: pool.names() == [])
+    wait_until(lambda: pool.names() == [])
 
 
 def test_dead_builder_is_followed_by_another(stack, tidy, cloud, pool):
@@ -146,7 +141,7 @@ def test_dead_builder_is_followed_by_another(stack, tidy, cloud, pool):
     stack.restart_cinder_volume(cow_options(stack))
     image = tidy.image(os.urandom(300 * MIB), store='disk')
     first = tidy.begin('cow', image)
-    until(lambda: bases(pool))
+    wait_until(lambda: bases(pool))
     for pid in stack.cinder_volume_pids().values():
         os.kill(pid, signal.SIGKILL)
     assert bases(pool), 'it was finished before it was killed'
@@ -159,10 +154,3 @@ def test_dead_builder_is_followed_by_another(stack, tidy, cloud, pool):
     assert pool.parent(second) == f'volumes/{base}@base'
     assert len(pool.names()) == 2
     tidy.delete()
-
-
-def until(holds, seconds=60):
-    deadline = time.monotonic() + seconds
-    while not holds():
-        assert time.monotonic() < deadline
-        time.sleep(0.05)

@@ -5,11 +5,13 @@ import json
 import os
 import signal
 import subprocess
-import time
 
 import pytest
 
-from tests.e2e.bases import bases, cow_options, evict, lines, packed
+from tests.e2e.bases import bases, cow_options, lines, packed
+from tests.waiting import wait_until
+
+pytestmark = pytest.mark.usefixtures('nothing_is_left')
 
 MIB = 2**20
 
@@ -17,13 +19,6 @@ MIB = 2**20
 @pytest.fixture(scope='module', autouse=True)
 def _configured(stack):
     stack.restart_cinder_volume(cow_options(stack), 'eventlet')
-
-
-@pytest.fixture(autouse=True)
-def _nothing_is_left(stack, pool):
-    yield
-    evict(stack)
-    assert pool.names() == []
 
 
 def begun(stack, *words):
@@ -125,7 +120,7 @@ def test_stats_count_what_was_made(tidy, pool, cow, images):
     tidy.cloud.connection.block_storage.create_volume(
         size=1, volume_type='cow'
     )
-    until(lambda: len(pool.names()) == 5)
+    wait_until(lambda: len(pool.names()) == 5)
 
     found = shown(cow, 'stats')
 
@@ -140,19 +135,9 @@ def test_stats_count_what_was_made(tidy, pool, cow, images):
         'cinder_cow_pool_volumes{backend="cow",method="clone-base"} 2.0'
         in text.splitlines()
     )
-    until(lambda: not any(each.status == 'creating' for each in made(tidy)))
-
-
-@pytest.fixture
-def interruptible():
-    """A command that is begun may be interrupted.
-
-    The background jobs of a shell that is not interactive begin with SIGINT
-    ignored, and so do all that they start.
-    """
-    before = signal.signal(signal.SIGINT, signal.default_int_handler)
-    yield
-    signal.signal(signal.SIGINT, before)
+    wait_until(
+        lambda: not any(each.status == 'creating' for each in made(tidy))
+    )
 
 
 def test_warm_that_is_interrupted_leaves_nothing(
@@ -160,7 +145,7 @@ def test_warm_that_is_interrupted_leaves_nothing(
 ):
     image = tidy.image(os.urandom(300 * MIB), store='disk')
     process = begun(stack, 'warm', image)
-    until(lambda: bases(pool))
+    wait_until(lambda: bases(pool))
 
     process.send_signal(signal.SIGINT)
     out, err = process.communicate(timeout=30)
@@ -172,10 +157,3 @@ def test_warm_that_is_interrupted_leaves_nothing(
 
 def made(tidy):
     return [tidy.cloud.volume(each) for each in tidy.volumes()]
-
-
-def until(holds, seconds=60):
-    deadline = time.monotonic() + seconds
-    while not holds():
-        assert time.monotonic() < deadline
-        time.sleep(0.05)

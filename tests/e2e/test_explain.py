@@ -12,7 +12,9 @@ import openstack
 import pytest
 
 from cinder_cow.cli import main
-from tests.e2e.bases import cow_options, evict, packed
+from tests.e2e.bases import cow_options, packed
+
+pytestmark = pytest.mark.usefixtures('nothing_is_left')
 
 MIB = 2**20
 AUTO_BYTES = 4 * MIB
@@ -41,13 +43,6 @@ def _options(stack):
     stack.restart_cinder_volume(
         cow_options(stack, cow_base_auto_bytes=AUTO_BYTES), 'eventlet'
     )
-
-
-@pytest.fixture(scope='module', autouse=True)
-def _nothing_is_left(stack, pool):
-    yield
-    evict(stack)
-    assert pool.names() == []
 
 
 @pytest.fixture(autouse=True)

@@ -3,13 +3,13 @@
 
 import os
 import socket
-import time
 
 import pytest
 
 from sandbox.cloud import BUSY
 from tests import scraping
 from tests.e2e.bases import cow_options, evict, packed
+from tests.waiting import wait_until
 
 MIB = 2**20
 CONTENT = os.urandom(MIB) + bytes(6 * MIB) + os.urandom(MIB + 17)
@@ -147,10 +147,8 @@ def test_owner_sees_the_metadata_and_not_provider_id(
 
 
 def test_self_test_and_copies_are_shown(address, stack):
-    deadline = time.monotonic() + 30
-    while ('selftest_failures',) not in (found := scraping.scrape(address)):
-        assert time.monotonic() < deadline
-        time.sleep(0.2)
+    wait_until(lambda: ('selftest_failures',) in scraping.scrape(address))
 
+    found = scraping.scrape(address)
     assert found['copies_running',] == found['copies_waiting',] == 0
     assert found['connections_lost_total',] == 0

@@ -9,13 +9,13 @@ import datetime
 import os
 import re
 import signal
-import time
 import uuid
 
 import pytest
 import rbd
 
 from tests.e2e.bases import cow_options
+from tests.waiting import wait_until
 
 pytestmark = pytest.mark.usefixtures('default_configuration')
 
@@ -99,7 +99,4 @@ def test_start_waits_neither_for_glance_nor_for_partial_volumes(
     print(f'cow {seconds["cow"]:.2f} s, upstream {seconds["upstream"]:.2f} s')
     assert seconds['cow'] <= seconds['upstream'] + MOST_SECONDS
     # What was there of them is removed beside the service.
-    deadline = time.monotonic() + 120
-    while any(pool.holds(each) for each in partial_volumes):
-        assert time.monotonic() < deadline, pool.names()
-        time.sleep(0.2)
+    wait_until(lambda: not any(map(pool.holds, partial_volumes)), 120)

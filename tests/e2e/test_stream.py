@@ -5,11 +5,11 @@ from dataclasses import dataclass
 import os
 import signal
 import subprocess
-import time
 
 import pytest
 
 from tests.e2e.conftest import Log, Made, Memory, watched
+from tests.waiting import wait_until
 
 MIB = 2**20
 #: Of the large image: more than a copy keeps in flight.
@@ -243,10 +243,7 @@ def test_dead_service_leaves_an_error_and_no_rbd_image(
 
     tidy.wait(volume, 'error')
     # Beside the service, when Ceph has forgotten the dead client.
-    deadline = time.monotonic() + 120
-    while pool.holds(volume):
-        assert time.monotonic() < deadline
-        time.sleep(0.2)
+    wait_until(lambda: not pool.holds(volume), 120)
 
 
 def test_image_without_a_hash_is_refused_where_one_is_required(

@@ -5,6 +5,8 @@ import os
 
 import pytest
 
+pytestmark = pytest.mark.usefixtures('default_configuration')
+
 MIB = 2**20
 CONTENT = os.urandom(MIB) + bytes(6 * MIB) + os.urandom(MIB + 17)
 #: Of volumes.provider_id, and of all that is done here.

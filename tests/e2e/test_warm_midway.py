@@ -7,6 +7,7 @@ import pytest
 
 from cinder_cow.backends import base_names
 from tests.e2e.bases import bases, cow_options, evict, lines, packed
+from tests.waiting import wait_until
 
 MIB = 2**20
 
@@ -102,10 +103,7 @@ def test_image_that_replaces_a_used_one_is_warmed(
 
 
 def wait_for_a_scratch(pool):
-    deadline = time.monotonic() + 30
-    while not any(map(is_scratch, pool.names())):
-        assert time.monotonic() < deadline
-        time.sleep(0.002)
+    wait_until(lambda: any(map(is_scratch, pool.names())), pause_seconds=0.002)
 
 
 def is_scratch(name):

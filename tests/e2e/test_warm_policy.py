@@ -10,6 +10,7 @@ import time
 import pytest
 
 from tests.e2e.bases import bases, cow_options, evict, lines, packed
+from tests.waiting import wait_until
 
 MIB = 2**20
 POLL_SECONDS = 1
@@ -126,11 +127,8 @@ def test_two_processes_build_a_base_once(
     before = set(bases(pool))
     with second_host(stack, mode, tmp_path) as other:
         image_id = uploaded()
-        deadline = time.monotonic() + 30
         warmed = f'image={image_id} warmed: '
-        while not (log.lines(warmed) or warmed in other.read_text()):
-            assert time.monotonic() < deadline
-            time.sleep(0.1)
+        wait_until(lambda: log.lines(warmed) or warmed in other.read_text())
         time.sleep(2 * POLL_SECONDS)
 
     assert len(set(bases(pool)) - before) == 1

@@ -1,6 +1,4 @@
 # SPDX-License-Identifier: Apache-2.0
-import signal
-
 import hypothesis
 import pytest
 
@@ -54,15 +52,3 @@ def image(backend):
         size_bytes=len(CONTENT),
         locations=(f'rbd://{backend.fsid}/images/{IMAGE_ID}/snap',),
     )
-
-
-@pytest.fixture
-def interruptible():
-    """SIGINT raises KeyboardInterrupt, as in a program of a terminal.
-
-    The background jobs of a shell that is not interactive begin with it
-    ignored, and so do all that they start.
-    """
-    before = signal.signal(signal.SIGINT, signal.default_int_handler)
-    yield
-    signal.signal(signal.SIGINT, before)

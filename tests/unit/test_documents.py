@@ -2,7 +2,9 @@
 """The documents name only what exists, and all that has to be named."""
 
 import argparse
+import ast
 import configparser
+import functools
 import importlib
 import pathlib
 import re
@@ -47,6 +49,12 @@ OF_CLIFF = {
 COMMAND = re.compile(r'\bcinder-cow((?: [a-z][a-z-]*)+)([^\n`]*)')
 TOOL = re.compile(r'\btools/(\w+)\.sh\b([^\n`]*)')
 FLAG = re.compile(r'(?<![\w-])--[a-z][a-z-]*')
+#: A row of the tables of what is promised, and a test that is named there.
+PROMISE = re.compile(
+    r'^   \* - (?!promise$)(.*(?:\n {7}\S.*)*)\n((?: {5}.*\n)*)', re.M
+)
+TEST = re.compile(r'``(tests/[\w/.]+)::(test_\w+)``')
+CLAIM = re.compile(r'^\* \*\*(.+?)\.?\*\*', re.M)
 
 
 def named(path):
@@ -191,6 +199,42 @@ def test_fields_of_the_log_line_are_those_that_are_written():
     assert f'The version of the line: {log_line.VERSION}.' in page
     for value in [*Method, *Verification]:
         assert f'``{value.value}``' in page, value
+
+
+def promises():
+    """Each that is promised, and the files and names of its tests."""
+    page = PAGES['guarantees'].read_text()
+    return {
+        ' '.join(promise.split()): TEST.findall(tests)
+        for promise, tests in PROMISE.findall(page)
+    }
+
+
+@pytest.mark.parametrize(
+    'tests', promises().values(), ids=[each[:50] for each in promises()]
+)
+def test_every_promise_names_a_test_that_exists(tests):
+    assert tests
+    for path, name in tests:
+        assert name in functions(path), f'{path}::{name}'
+
+
+@functools.cache
+def functions(path):
+    return {
+        each.name
+        for each in ast.walk(ast.parse((ROOT / path).read_text()))
+        if isinstance(each, ast.FunctionDef)
+    }
+
+
+def test_every_claim_of_the_readme_is_a_promise():
+    claims = CLAIM.findall((ROOT / 'README.rst').read_text())
+    promised = list(promises())
+
+    assert len(claims) > 5
+    for claim in claims:
+        assert any(each.startswith(claim) for each in promised), claim
 
 
 def entry_points():

@@ -248,6 +248,17 @@ def ensured(store, built=True):
     return lambda: Ensured(add(store), built)
 
 
+def evicted(store):
+    """It goes before it can be cloned."""
+
+    def ensure():
+        found = Ensured(add(store), built=True)
+        store.retire_elsewhere('cow-base-x')
+        return found
+
+    return ensure
+
+
 WHY = (Refusal(RefusalCode.NOT_RAW, 'it is qcow2', 'upload raw'),)
 
 
@@ -274,7 +285,10 @@ def test_base_is_cloned_and_the_clone_grown(backend, image, store):
     assert result.verification is Verification.HASH
     assert result.source == 'glance'
     assert str(result.parent) == 'volumes/cow-base-x@base'
+    assert result.refusals == ()
     assert ('used', 'cow-base-x') in store.calls
+    assert image.image_id in store.things['cow-base-x'].image_ids
+    assert backend.flattened == []
 
 
 @pytest.mark.parametrize(
@@ -288,7 +302,17 @@ def test_result_says_whether_the_base_was_built_for_it(
 
     assert result.method is method
     assert result.bytes_copied == copied
+    assert result.refusals == (WHY if built else ())
     assert list(backend.volumes) == [TARGET.volume_name]
+
+
+def test_base_is_built_of_that_image_for_that_volume(backend, image, store):
+    bases = BaseImages(store, ensured(store))
+    request, parts = asked(image, TARGET, backend, bases=bases)
+
+    execute.run(BuildBase(TARGET.size_bytes, WHY), request, parts)
+
+    assert bases.asked == [(image, request.copy, TARGET.size_bytes)]
 
 
 def test_finish_is_told_of_the_signature(backend, image, store):
@@ -318,13 +342,8 @@ def test_base_that_is_evicted_meanwhile_is_built_again(backend, image, store):
 def test_evicted_again_and_again_is_an_error_with_nothing_left(
     backend, image, store
 ):
-    def evicted():
-        found = Ensured(add(store), built=True)
-        store.retire_elsewhere('cow-base-x')
-        return found
-
     with pytest.raises(errors.BaseGone, match='cow_base_max_bytes'):
-        build_base(store, image, backend, evicted)
+        build_base(store, image, backend, evicted(store))
 
     assert backend.volumes == {}
 
@@ -332,12 +351,7 @@ def test_evicted_again_and_again_is_an_error_with_nothing_left(
 def test_fresh_base_that_is_evicted_at_once_is_built_again(
     backend, image, store
 ):
-    def evicted():
-        found = Ensured(add(store), built=True)
-        store.retire_elsewhere('cow-base-x')
-        return found
-
-    result = build_base(store, image, backend, evicted, ensured(store))
+    result = build_base(store, image, backend, evicted(store), ensured(store))
 
     assert result.method is Method.BUILD_BASE
     assert list(backend.volumes) == [TARGET.volume_name]
@@ -389,9 +403,14 @@ def test_base_that_is_larger_than_the_volume_is_not_cloned(
     plan = BuildBase(target.size_bytes, WHY)
     bases = BaseImages(store, ensured(store))
 
-    with pytest.raises(errors.ImageTooBig):
+    with pytest.raises(errors.ImageTooBig) as caught:
         run(plan, image, target, backend, nothing, bases=bases)
 
+    assert vars(caught.value) == {
+        'image_id': image.image_id,
+        'image_bytes': len(CONTENT),
+        'volume_bytes': target.size_bytes,
+    }
     assert backend.volumes == {}
 
 

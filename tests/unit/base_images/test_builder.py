@@ -4,12 +4,14 @@
 
 import dataclasses
 import hashlib
+import subprocess
+import time
 
 import pytest
 
 from cinder_cow import copying, errors
 from cinder_cow.backends import base_names
-from cinder_cow.backends.base_store import Room
+from cinder_cow.backends.base_store import BuildRecord, Room
 from cinder_cow.base_images import builder, scratch_check
 from cinder_cow.conversion.convert import ConversionLimits
 from cinder_cow.model import Verification
@@ -17,7 +19,13 @@ from cinder_cow.transfer import copier
 from cinder_cow.transfer.limiter import CopyLimiter
 from tests.fakes import writes
 from tests.fakes.bases import MemoryBases
-from tests.fakes.source import MemorySource, MemoryStream, thread_pool
+from tests.fakes.source import (
+    LETTER_BYTES,
+    MemorySource,
+    MemoryStream,
+    thread_pool,
+)
+from tests.unit.sources.filling import sized
 
 DISK = b'disk' * 2048
 #: With the disk's size where a qcow2 has it.
@@ -33,18 +41,21 @@ LIMITS = ConversionLimits(
 class Converter:
     """Writes DISK, unless it is to fail."""
 
-    vmdk_types = ()
+    vmdk_types = ('streamOptimized',)
 
     def __init__(self, store):
         self.store = store
         self.failure = None
+        self.image = None
         self.read = None
 
     def virtual_size(self, image, source, cancellation):
+        cancellation.check()
+        self.image, self.read = image, source.options['image']
         return len(DISK)
 
     def convert(self, image, source, target, cancellation):
-        self.read = source.options['image']
+        self.image, self.read = image, source.options['image']
         assert target.options['image'] == NAME
         content = self.store.things[NAME].content
         assert not any(content), 'the target is not empty'
@@ -134,7 +145,12 @@ def test_raw_image_is_streamed_straight_in(store, converter, raw):
     assert base.info.source == 'memory'
     assert base.info.image_id == raw.image_id
     assert base.info.hash_value == raw.hash_value
-    assert base.info.stored_bytes > 0
+    assert base.info.hash_algo == raw.hash_algo
+    assert base.info.disk_format == raw.disk_format
+    assert base.info.stored_bytes == len(FILE)  # as the store says
+    assert 0 <= base.info.seconds < 60
+    assert 0 <= time.time() - base.info.created < 60
+    assert not base.info.warmed
     assert base.info.version
 
 
@@ -143,6 +159,7 @@ def test_foreign_image_is_converted_out_of_a_scratch(
 ):
     base = make(store, converter, foreign)
 
+    assert converter.image == foreign
     assert converter.read == SCRATCH
     assert inspected == [FILE]
     assert store.things[NAME].content == DISK
@@ -264,7 +281,11 @@ def test_disk_that_does_not_fit_is_not_converted(
         errors.ImageTooBig, store, converter, image, room=len(DISK) - 1
     )
 
-    assert error.image_bytes == len(DISK)
+    assert vars(error) == {
+        'image_id': image.image_id,
+        'image_bytes': len(DISK),
+        'volume_bytes': len(DISK) - 1,
+    }
     assert converter.read is None
 
 
@@ -277,6 +298,101 @@ def test_qemu_is_asked_for_the_size_of_other_formats(
     error = fails(errors.ImageTooBig, store, converter, vmdk)
 
     assert error.image_bytes == len(DISK) + 1
+
+
+def test_qemu_is_asked_of_the_scratch(store, converter, foreign):
+    vmdk = dataclasses.replace(foreign, disk_format='vmdk')
+    converter.convert = Converter(store).convert
+
+    make(store, converter, vmdk)
+
+    assert (converter.image, converter.read) == (vmdk, SCRATCH)
+
+
+def test_header_is_held_against_the_volume_and_the_choice_of_types(
+    store, converter, foreign, monkeypatch
+):
+    seen = []
+    monkeypatch.setattr(
+        builder.header_check,
+        'require_safe',
+        lambda image, _content, *more: seen.append((image, *more)),
+    )
+
+    make(store, converter, foreign)
+
+    assert seen == [(foreign, ROOM, ('streamOptimized',))]
+
+
+def test_required_hash_that_is_missing_is_an_error(store, converter, in_place):
+    bare = dataclasses.replace(in_place, hash_algo=None, hash_value=None)
+
+    fails(errors.ImageUnacceptable, store, converter, bare, require_hash=True)
+
+
+@pytest.mark.parametrize('disk_format', ['raw', 'qcow2'])
+def test_source_that_holds_more_than_the_image_is_damaged(
+    store, converter, disk_format
+):
+    reading, image = sized('DD')
+    claimed = dataclasses.replace(
+        image, size_bytes=LETTER_BYTES, disk_format=disk_format
+    )
+
+    source = MemorySource(reading)
+    fails(errors.SourceDamaged, store, converter, claimed, source)
+
+
+def test_note_of_a_build_tells_what_it_takes_and_whose_it_is(
+    store, converter, raw
+):
+    """While it is built, beside what is known of earlier tries."""
+    owned = dataclasses.replace(raw, owner='project-1')
+    store.set_build_record(NAME, BuildRecord(failures=1, kind='StorageFull'))
+    seen = []
+    commit = store.commit
+    store.commit = lambda *given: (
+        seen.append(store.records[NAME]),
+        commit(*given),
+    )[1]
+
+    make(store, converter, owned)
+
+    (note,) = seen
+    assert (note.failures, note.kind) == (1, 'StorageFull')
+    assert (note.image_id, note.owner) == (raw.image_id, 'project-1')
+    assert note.reserved_bytes == len(FILE)
+    assert 0 <= time.time() - note.written < 60
+
+
+def test_note_of_an_image_of_nobody_has_no_owner(store, converter, raw):
+    make(store, converter, dataclasses.replace(raw, owner=None))
+
+    assert store.records[NAME].owner == ''
+
+
+def test_build_ahead_is_marked_and_evicts_nothing(store, converter, raw):
+    base_builder = builder_for(
+        store, converter, limits=builder.EvictionLimits(max_count=1)
+    )
+    request = copier.CopyRequest(glance=None, ahead=True)
+    with store.lease(NAME) as lease:
+        base = base_builder.build(NAME, raw, request, ROOM, lease)
+        assert base.info.warmed
+    store.add('cow-base-old', b'old')
+
+    other = 'cow-base-y'
+    with store.lease(other) as lease, pytest.raises(errors.NoRoomForBase):
+        base_builder.build(other, raw, request, ROOM, lease)
+
+    assert sorted(store.things) == ['cow-base-old', NAME]
+
+
+def test_who_waits_for_a_build_has_a_place_of_its_project(store, converter):
+    request = copier.CopyRequest(glance=None, project='p')
+
+    with builder_for(store, converter).waiting(request) as place:
+        assert place.project == 'p'
 
 
 @pytest.mark.parametrize('kind', ['foreign', 'in_place'])
@@ -349,10 +465,11 @@ def test_what_a_dead_builder_left_is_removed_first(
     assert list(store.things) == [NAME]
 
 
-def test_damaged_copy_is_made_once_more(store, converter, foreign):
+@pytest.mark.parametrize('kind', ['raw', 'foreign'])
+def test_damaged_copy_is_made_once_more(store, converter, request, kind):
     source = MemorySource(FILE[:-1], FILE)
 
-    make(store, converter, foreign, source)
+    make(store, converter, request.getfixturevalue(kind), source)
 
     assert source.opened == 2
     assert list(store.things) == [NAME]
@@ -409,6 +526,7 @@ def test_lease_lasts_from_report_to_report_and_not_for_ever(
     assert min(lengths) == least
     of_qemu = LIMITS.of_info().seconds + LIMITS.of_disk(ROOM).seconds
     assert of_qemu in lengths  # while qemu-img may run
+    assert 2 * LIMITS.of_info().seconds in lengths  # while it may look
     assert max(lengths) <= builder.DISCARD_SECONDS
 
 
@@ -432,7 +550,7 @@ def test_lost_lease_stops_the_copy(store, converter, foreign):
     lease = store.lease(NAME)
     store.create = lambda _name, _size: scratch_check.NullWriter()
 
-    with pytest.raises(errors.LeaseLost):
+    with pytest.raises(errors.LeaseLost, match=NAME):
         built_with(store, converter, endless, MemorySource(reading), lease)
 
     assert reading.closed
@@ -522,14 +640,22 @@ def test_but_not_for_ever(store, converter, foreign, monkeypatch):
         make(store, converter, foreign)
 
 
+class SmallBlocks(scratch_check.NullWriter):
+    block_bytes = 2**16
+
+
+@pytest.mark.parametrize('disk_format', ['qcow2', 'vhdx'])
 def test_disk_that_does_not_fit_ends_the_download_at_its_head(
-    store, converter, foreign
+    store, converter, foreign, tmp_path, disk_format
 ):
-    head = b'QFI\xfb' + bytes(20) + (ROOM + 1).to_bytes(8, 'big')
+    """A vhdx has its size in the third MiB."""
+    file = tmp_path / 'image'
+    create = ['qemu-img', 'create', '-q', '-f', disk_format, file, '64M']
+    subprocess.run(create, check=True)
     read = []
 
     def chunks():
-        yield head.ljust(2**20, b'1')
+        yield file.read_bytes()[: 4 * 2**20].ljust(4 * 2**20, b'1')
         while len(read) < 1000:  # far more than is held in memory
             read.append(1)
             yield b'1' * 2**20
@@ -538,14 +664,16 @@ def test_disk_that_does_not_fit_ends_the_download_at_its_head(
     reading = MemoryStream('memory', (), 1)
     reading.chunks = chunks
     source = MemorySource(reading)
-    large = dataclasses.replace(foreign, size_bytes=2**40)
-    store.create = lambda _name, _size: scratch_check.NullWriter()
+    large = dataclasses.replace(
+        foreign, size_bytes=2**40, disk_format=disk_format
+    )
+    store.create = lambda _name, _size: SmallBlocks()
     store.space = Room(0, 2**50, 2**50)
 
     with pytest.raises(errors.ImageTooBig) as caught:
         built_with(store, converter, large, source, store.lease(NAME))
 
-    assert caught.value.image_bytes == ROOM + 1
+    assert caught.value.image_bytes == 64 * 2**20
     assert source.opened == 1
 
 

@@ -9,7 +9,7 @@ import time
 
 import pytest
 
-from cinder_cow import errors
+from cinder_cow import copying, errors
 from cinder_cow.backends.base_store import BuildRecord
 from cinder_cow.base_images import ensure
 from cinder_cow.model import Verdict, Verification
@@ -17,6 +17,7 @@ from cinder_cow.transfer import copier
 from cinder_cow.transfer.limiter import CopyLimiter
 from tests.fakes import writes
 from tests.fakes.bases import MemoryBases, info
+from tests.waiting import wait_until
 
 ROOM = 2**20
 REQUEST = copier.CopyRequest(glance=None)
@@ -126,9 +127,7 @@ def test_those_who_wait_for_a_base_are_bounded(store, qcow2):
     threads = [threading.Thread(target=ask) for _ in range(9)]
     for each in threads:
         each.start()
-    deadline = time.monotonic() + 60
-    while ended.count(None) < 5 and time.monotonic() < deadline:
-        time.sleep(0.01)
+    wait_until(lambda: ended.count(None) == 5)
     let_go.set()
     for each in threads:
         each.join(60)
@@ -156,12 +155,9 @@ def test_a_project_that_waits_gives_a_place_to_another(
     threads = [threading.Thread(target=ask) for _ in range(3)]
     for each in threads:
         each.start()
-    deadline = time.monotonic() + 60
-    while base_builder.limiter.waiting < 2 and time.monotonic() < deadline:
-        time.sleep(0.01)
+    wait_until(lambda: base_builder.limiter.waiting == 2)
     with base_builder.limiter.place('another project'):
-        while not ended and time.monotonic() < deadline:
-            time.sleep(0.01)
+        wait_until(lambda: ended)
         assert [type(each) for each in ended] == [errors.TooManyCopies]
     let_go.set()
     for each in threads:
@@ -204,8 +200,11 @@ def test_base_that_all_of_one_hash_share_was_verified(store, qcow2):
 def test_failure_that_nobody_foresaw_is_one_of_this_host(store, qcow2):
     ours = put_together(store, OSError('no more processes'))
 
-    with pytest.raises(errors.UnexpectedFailure, match='no more processes'):
+    with pytest.raises(errors.UnexpectedFailure) as caught:
         ours.ensure(qcow2, REQUEST, ROOM)
+
+    assert f'build the base {ours.name(qcow2)}' in str(caught.value)
+    assert 'no more processes' in str(caught.value)
 
     record = store.build_record(ours.name(qcow2))
     assert (record.kind, record.final) == ('UnexpectedFailure', False)
@@ -514,6 +513,97 @@ def test_wait_for_a_slot_ends_when_another_host_has_built_the_base(
     ours._base_builder.slot = slot
 
     assert not ours.ensure(qcow2, REQUEST, ROOM).built
+
+
+def test_request_that_is_cancelled_waits_for_no_slot(store, qcow2):
+    ours = put_together(store)
+    cancellation = copying.Cancellation()
+
+    @contextlib.contextmanager
+    def slot(request):
+        cancellation.cancel()
+        request.cancellation.check()
+        raise AssertionError('it waits on')
+        yield
+
+    ours._base_builder.slot = slot
+    request = dataclasses.replace(REQUEST, cancellation=cancellation)
+
+    with pytest.raises(copying.Cancelled):
+        ours.ensure(qcow2, request, ROOM)
+    assert store.leases == {}
+
+
+def test_who_waited_builds_in_the_place_that_it_has(store, qcow2):
+    ours = put_together(store)
+    places = []
+
+    def slot(request):
+        places.append(request.place)
+        return contextlib.nullcontext()
+
+    ours._base_builder.slot = slot
+
+    assert while_another_builds(store, ours, qcow2, None).built
+    assert [each.project for each in places] == [REQUEST.project]
+
+
+def test_wait_for_a_base_is_one_line_in_the_log(store, qcow2, caplog):
+    caplog.set_level('INFO')
+    ours = put_together(store)
+
+    while_another_builds(store, ours, qcow2, None)
+
+    waits = f'image={qcow2.image_id} waits for its base {ours.name(qcow2)}'
+    assert caplog.messages == [waits]
+
+
+def test_who_waits_in_a_process_looks_seldom_and_is_woken(
+    store, qcow2, monkeypatch
+):
+    monkeypatch.setattr(ensure, 'PROCESS_PAUSE_SECONDS', 20)
+    building, let_go = threading.Event(), threading.Event()
+
+    def hang():
+        building.set()
+        let_go.wait(60)
+
+    ours = put_together(store, hang)
+    first = threading.Thread(target=ours.ensure, args=(qcow2, REQUEST, ROOM))
+    first.start()
+    assert building.wait(60)
+    store.calls.clear()
+    threading.Timer(0.2, let_go.set).start()
+    began = time.monotonic()
+
+    assert not ours.ensure(qcow2, REQUEST, ROOM).built
+    assert time.monotonic() - began < 15
+    first.join(60)
+    looks = [call for call, _name in store.calls if call == 'find']
+    assert len(looks) < 10  # and not every millisecond
+    assert 'lease' not in dict(store.calls)
+
+
+def test_small_volume_is_refused_by_what_an_earlier_build_found(store, qcow2):
+    """Also while another builds the base for a larger one."""
+    ours = put_together(store)
+    store.set_build_record(ours.name(qcow2), failed(qcow2, virtual=ROOM + 1))
+    store.lease(ours.name(qcow2))
+
+    with pytest.raises(errors.ImageTooBig):
+        ours.ensure(qcow2, REQUEST, ROOM)
+
+
+def test_what_is_expected_is_asked_of_the_builder(store, qcow2):
+    ours = put_together(store)
+    ours._base_builder.expected = lambda *asked: asked
+
+    assert ours.expected(qcow2, REQUEST, True) == (
+        ours.name(qcow2),
+        qcow2,
+        REQUEST,
+        True,
+    )
 
 
 @pytest.mark.parametrize(

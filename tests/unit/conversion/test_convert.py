@@ -25,6 +25,7 @@ from cinder_cow.conversion.convert import (
 from cinder_cow.copying.cancellation import Cancellation
 from cinder_cow.copying.errors import Cancelled
 from cinder_cow.model import ImageInfo
+from tests.waiting import wait_until
 
 ROOT = pathlib.Path(__file__).parents[3]
 IMAGE = ImageInfo('image-1', 'active', 'qcow2', 'bare')
@@ -89,10 +90,7 @@ class Fake:
         return (self.folder / 'limits').read_text().split()
 
     def pid(self):
-        deadline = time.monotonic() + 20
-        while not (self.folder / 'pid').exists():
-            assert time.monotonic() < deadline
-            time.sleep(0.01)
+        wait_until((self.folder / 'pid').exists)
         return int((self.folder / 'pid').read_text())
 
     def is_gone(self):

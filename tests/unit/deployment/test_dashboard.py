@@ -20,6 +20,7 @@ from dashboard.drawing import (
 from dashboard.errors import DashboardError
 from dashboard.served import output_of, served
 from tests.fakes.exporter import BASE, Exporter
+from tests.waiting import wait_until
 
 PANELS = panels.load(program._DASHBOARD)
 
@@ -28,11 +29,8 @@ PANELS = panels.load(program._DASHBOARD)
 def watching():
     """A Prometheus that has read the exporter some times."""
     with served(Exporter().text) as url, prometheus.started({url: 1}) as found:
-        deadline = time.monotonic() + 30
         several = 'count_over_time(cinder_cow_pool_bases[1m]) > 3'
-        while not found.last(several):
-            assert time.monotonic() < deadline
-            time.sleep(0.1)
+        wait_until(lambda: found.last(several), pause_seconds=0.1)
         yield found
 
 

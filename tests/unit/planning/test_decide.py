@@ -57,9 +57,18 @@ def test_cloneable_image_is_planned_as_a_clone_of_its_parent(backend, image):
 def test_base_is_looked_for_only_where_it_counts(backend, image, rule, looked):
     bases = Bases(rule=rule)
 
-    decide(image, TARGET, backend, bases)
+    decision = decide(image, TARGET, backend, bases)
 
     assert bool(bases.asked) == looked
+    assert decision.bases.found is None
+
+
+def test_no_base_is_looked_for_where_none_is_made(backend, qcow2):
+    bases = Bases(rule=plan.BaseRule.NEVER)
+
+    decide(qcow2, TARGET, backend, bases)
+
+    assert bases.asked == []
 
 
 def test_base_that_is_there_is_the_plan(backend, qcow2, base):
@@ -78,7 +87,9 @@ def test_base_that_is_not_there_is_built(backend, qcow2):
 
 
 def test_conversion_is_refused_where_cinder_refuses_it(backend, qcow2):
-    with pytest.raises(errors.ConversionDisabled, match="'qcow2'"):
+    with pytest.raises(
+        errors.ConversionDisabled, match=f"{qcow2.image_id}.*'qcow2'"
+    ):
         decide(qcow2, TARGET, backend, Bases(may_convert=False))
 
 
@@ -90,9 +101,11 @@ def test_base_that_is_there_needs_no_conversion(backend, qcow2, base):
 
 def test_replicated_volume_of_a_raw_image_is_a_full_copy(backend, image):
     target = dataclasses.replace(TARGET, replicated=True)
+    bases = Bases(rule=plan.BaseRule.ALWAYS)
 
-    decision = decide(image, target, backend, Bases())
+    decision = decide(image, target, backend, bases)
 
+    assert bases.asked == []
     assert isinstance(decision.plan, Stream)
     assert decision.plan.refusals == (plan.REPLICATED,)
 

@@ -10,6 +10,7 @@ from cinder_cow.model import (
     Clone,
     CloneBase,
     Delegate,
+    Method,
     Refusal,
     RefusalCode,
     Snapshot,
@@ -45,18 +46,21 @@ def test_parent_one_byte_too_big_is_an_error_that_names_the_sizes(image):
     with pytest.raises(errors.ImageTooBig) as caught:
         plan.choose(image, TARGET, Verdict(parent(GIB + 1)))
 
+    assert caught.value.image_id == image.image_id
     assert caught.value.image_bytes == GIB + 1
     assert str(GIB + 1) in str(caught.value)
     assert str(GIB) in str(caught.value)
     assert 'at least 2 GiB' in str(caught.value)
 
 
-def test_size_that_glance_records_does_not_decide(image):
+@pytest.mark.parametrize('rule', BaseRule)
+def test_size_that_glance_records_does_not_decide(image, rule):
     # Nova's direct snapshots have size 0 there; the parent itself counts.
     claimed = dataclasses.replace(image, size_bytes=0)
+    verdict = Verdict(parent(2 * GIB))
 
-    with pytest.raises(errors.ImageTooBig):
-        plan.choose(claimed, TARGET, Verdict(parent(2 * GIB)))
+    with pytest.raises(errors.ImageTooBig, match=image.image_id):
+        plan.choose(claimed, TARGET, verdict, BaseFacts(rule))
 
 
 @pytest.mark.parametrize('disk_format', ['raw', 'iso', 'gpt'])
@@ -219,3 +223,18 @@ def test_base_that_does_not_fit_is_an_error_before_anything_is_made(image):
         chosen(image, FOREIGN, BaseRule.AUTO, base(GIB + 1))
     with pytest.raises(errors.ImageTooBig):
         chosen(sized(image, GIB + 1), FOREIGN, BaseRule.ALWAYS)
+
+
+@pytest.mark.parametrize(
+    ('planned', 'method', 'reason'),
+    [
+        (Clone(parent(GIB), GIB), Method.CLONE, 'cloneable'),
+        (CloneBase(base(), GIB, ()), Method.CLONE_BASE, 'based'),
+        (BuildBase(GIB, (REFUSAL, REFUSAL)), Method.BUILD_BASE, 'not-raw'),
+        (Stream(GIB, (plan.REPLICATED,)), Method.STREAM, 'replicated'),
+        (Delegate((REFUSAL,)), Method.DELEGATE, 'not-raw'),
+    ],
+)
+def test_each_plan_has_a_word_and_a_reason(planned, method, reason):
+    assert plan.method(planned) is method
+    assert plan.reason(planned) == reason

@@ -102,6 +102,7 @@ def test_pool_of_the_bases_is_not_allowed():
     refusal = the_refusal(image=changed(IMAGE, locations=(url,)), site=site)
 
     assert refusal.code is RefusalCode.POOL_NOT_ALLOWED
+    assert str(SITE.pool) in refusal.reason.partition('any but')[2]
     assert 'their bases, bases' in str(refusal)
 
 

@@ -73,6 +73,20 @@ class RecordingBackend(MemoryBackend):
         return RecordingWriter(self.volumes[volume_name], self)
 
 
+class Verifier:
+    """Takes no bytes but the image's."""
+
+    def __init__(self):
+        self.seen = b''
+
+    def update(self, data):
+        self.seen += data
+
+    def verify(self):
+        if self.seen != CONTENT:
+            raise ValueError('other bytes')
+
+
 def fill(
     backend, *sources, image=HASHED, target=TARGET, finish=nothing, **more
 ):

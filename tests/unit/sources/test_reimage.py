@@ -24,6 +24,7 @@ from tests.unit.sources.filling import (
     WHOLE,
     WRONG,
     RecordingBackend,
+    Verifier,
     sized,
 )
 
@@ -121,6 +122,35 @@ def test_reimage_that_is_refused_leaves_the_old_bytes(
     with pytest.raises(error):
         reimage(old, MemorySource(content), image=image)
     assert old.volumes == {NAME: b'o' * ROOM}
+
+
+def test_reimage_that_does_not_fit_names_the_image_and_both_sizes(old):
+    image = dataclasses.replace(BARE, size_bytes=ROOM + 1)
+
+    with pytest.raises(errors.ImageTooBig) as caught:
+        reimage(old, MemorySource(CONTENT), image=image)
+
+    assert vars(caught.value) == {
+        'image_id': image.image_id,
+        'image_bytes': ROOM + 1,
+        'volume_bytes': ROOM,
+    }
+
+
+@pytest.mark.parametrize('signed', [True, False])
+def test_reimage_is_finished_with_its_signature(old, signed):
+    told = []
+
+    overwrite(
+        HASHED,
+        TARGET,
+        old,
+        told.append,
+        [MemorySource(CONTENT)],
+        verifier=Verifier if signed else None,
+    )
+
+    assert told == [signed]
 
 
 @pytest.mark.parametrize('content', [WRONG, (CONTENT[:9999], STALLED)])

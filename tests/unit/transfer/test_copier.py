@@ -7,6 +7,8 @@ import pytest
 
 from cinder_cow import errors
 from cinder_cow.copying import Cancellation
+from cinder_cow.transfer.copier import CopyRequest, CopySettings, ImageCopier
+from cinder_cow.transfer.limiter import CopyLimiter
 from tests.fakes.source import LETTER_BYTES, MemorySource, thread_pool
 from tests.unit.conftest import IMAGE_ID
 from tests.unit.sources.filling import (
@@ -27,6 +29,7 @@ from tests.unit.sources.filling import (
     WHOLE,
     WRONG,
     RecordingBackend,
+    Verifier,
     fails,
     fill,
     sized,
@@ -83,6 +86,7 @@ def test_wrong_hash_is_tried_again_so_often_and_never_handed_over(
     source = MemorySource(WRONG)
 
     said = fails(errors.SourceDamaged, backend, source, retries=retries)
+    assert f'image {IMAGE_ID} from memory' in said
     assert 'sha512' in said
     assert source.opened == 1 + retries
 
@@ -317,18 +321,6 @@ def test_caller_that_fails_before_the_copy_ends_it(backend):
     fails(ValueError, backend, MemorySource(CONTENT), on_start=fail)
 
 
-class Verifier:
-    def __init__(self):
-        self.seen = b''
-
-    def update(self, data):
-        self.seen += data
-
-    def verify(self):
-        if self.seen != CONTENT:
-            raise ValueError('other bytes')
-
-
 def test_each_try_has_a_verifier_of_its_own(backend):
     called = []
 
@@ -400,6 +392,41 @@ def test_copy_that_is_cancelled_leaves_no_volume(backend):
     assert source.opened == 1
 
 
+def test_copy_that_is_cancelled_while_it_waits_for_a_slot_says_so():
+    limiter = CopyLimiter(1)
+    image_copier = ImageCopier(CopySettings(), [], limiter)
+    cancellation = Cancellation()
+    cancellation.cancel()
+    request = CopyRequest(None, volume_id='v-1', cancellation=cancellation)
+
+    with (
+        limiter.slot('other'),
+        pytest.raises(errors.CopyCancelled, match='v-1'),
+        image_copier.slot(request),
+    ):
+        raise AssertionError('there is no slot')
+
+
+@pytest.mark.parametrize('ahead', [False, True])
+def test_who_waits_for_anothers_copy_has_a_place_but_not_ahead(ahead):
+    image_copier = ImageCopier(CopySettings(), [], CopyLimiter(1))
+    request = CopyRequest(None, project='p', ahead=ahead)
+
+    with image_copier.waiting(request) as place:
+        place.check()
+        assert place.project == 'p'
+        assert image_copier.copies_waiting == (0 if ahead else 1)
+    assert image_copier.copies_waiting == 0
+
+
+def test_copies_that_have_a_slot_are_counted():
+    image_copier = ImageCopier(CopySettings(), [], CopyLimiter(2))
+
+    with image_copier.slot(CopyRequest(None)):
+        assert image_copier.copies_running == 1
+    assert image_copier.copies_running == 0
+
+
 def test_cancellation_with_an_error_is_raised_as_that_error(backend):
     lost = errors.LeaseLost('cow-base-1', 'expired')
     cancellation = Cancellation()
@@ -450,6 +477,21 @@ def test_volume_of_another_is_not_removed_for_a_second_try(backend):
 
     with pytest.raises(errors.VolumeExists):
         fill(backend, Late(AWAY, CONTENT))
+    assert backend.volumes == {NAME: b'precious'}
+
+
+def test_volume_that_another_makes_between_two_tries_is_not_removed(backend):
+    remove = backend.remove
+
+    def removed(name):
+        backend.remove = remove
+        remove(name)
+        backend.volumes[name] = bytearray(b'precious')
+
+    backend.remove = removed
+
+    with pytest.raises(errors.VolumeExists):
+        fill(backend, MemorySource(WRONG, CONTENT))
     assert backend.volumes == {NAME: b'precious'}
 
 

@@ -72,6 +72,24 @@ def test_signature_is_expected_and_no_verifier_is_made():
     ).signature_verified
 
 
+def test_source_is_asked_as_the_user_of_the_request():
+    source = MemorySource(CONTENT)
+    asked, open_ = [], source.open
+
+    def opened(image, glance):
+        asked.append(glance)
+        return open_(image, glance)
+
+    source.open = opened
+    image_copier = copier.ImageCopier(
+        copier.CopySettings(), [source], CopyLimiter(1)
+    )
+
+    image_copier.expected(HASHED, copier.CopyRequest('user'), ROOM)
+
+    assert asked == ['user']
+
+
 def test_what_would_end_the_copy_is_raised():
     reading, image = sized('DD')
     with pytest.raises(errors.ImageTooBig):
