@@ -14,6 +14,8 @@ from compat.releases import PYTHON, REPO, SETUPTOOLS, Setup
 FOLDER = REPO / '.cache' / 'compat'
 SECONDS = 300
 TESTS = ('pytest', 'hypothesis')
+#: Of Cinder's own tests.
+CINDER_TESTS = ('ddt', 'fixtures', 'oslotest', 'testtools')
 #: Of Cinder's services in the sandbox, named by its configuration.
 SERVICES = ('PyMySQL', 'pymemcache', 'python-memcached')
 BINDINGS = ('rados', 'rbd')
@@ -94,7 +96,7 @@ class Environment:
         cinder = f'cinder=={self.setup.release}.*'
         self._pip(
             *('install', *constraints, cinder, SETUPTOOLS),
-            *(*TESTS, *SERVICES),
+            *(*TESTS, *CINDER_TESTS, *SERVICES),
         )
         fresh = ('--reinstall-package', 'cinder-cow')
         self._pip('install', *constraints, *fresh, wheel)
