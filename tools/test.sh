@@ -2,7 +2,7 @@
 # SPDX-License-Identifier: Apache-2.0
 
 # Runs the tests: all of them, or the kinds that are named, in this order.
-#   tools/test.sh [lint|types|unit|docs|host|compat|ceph|e2e]... [-- PYTEST ARGUMENTS]
+#   tools/test.sh [lint|types|unit|docs|host|compat|ceph|e2e|chaos]... [-- PYTEST ARGUMENTS]
 #
 # Paths among the arguments, which begin with tests/, take the place of the
 # kind's own folder: tools/test.sh unit -- tests/unit/planning/test_plan.py
@@ -20,14 +20,14 @@ repo=$(cd -- "$(dirname -- "${BASH_SOURCE[0]}")/.." && pwd)
 cd "$repo"
 
 usage() {
-    echo "usage: tools/test.sh [lint|types|unit|docs|host|compat|ceph|e2e]... [-- PYTEST ARGUMENTS]" >&2
+    echo "usage: tools/test.sh [lint|types|unit|docs|host|compat|ceph|e2e|chaos]... [-- PYTEST ARGUMENTS]" >&2
     exit 2
 }
 
 kinds=()
 while [ $# -gt 0 ]; do
     case $1 in
-    lint | types | unit | docs | host | compat | ceph | e2e) kinds+=("$1") ;;
+    lint | types | unit | docs | host | compat | ceph | e2e | chaos) kinds+=("$1") ;;
     --)
         shift
         break
@@ -39,7 +39,7 @@ done
 # The whole matrix of releases is tried where it is asked for by its name.
 all=no
 if [ ${#kinds[@]} = 0 ]; then
-    kinds=(lint types unit docs host compat ceph e2e)
+    kinds=(lint types unit docs host compat ceph e2e chaos)
     all=yes
 fi
 
@@ -103,6 +103,7 @@ run_kind() {
     ceph | e2e)
         limited 30m python -m pytest --durations=5 ${tested:+"$tested"} "$@"
         ;;
+    chaos) limited 15m tools/chaos.sh 2 --seed 1 "$@" ;;
     esac
 }
 

@@ -15,6 +15,7 @@ from sandbox import errors, ports, process, template
 OSD_BYTES = 20 << 30  # of a sparse file
 MEMSTORE_BYTES = 4 << 30
 START_SECONDS = 60.0
+_IDS = {'mon': 'a', 'mgr': 'x', 'osd': '0'}
 
 _ALL = (
     '--cap',
@@ -176,6 +177,11 @@ class Cluster:
         """The process id of a daemon: mon, mgr or osd."""
         return self._processes.pid(f'{self.name}-{daemon}')
 
+    def restart(self, daemon: str) -> None:
+        """End mon or osd by SIGKILL, and start it again."""
+        self._processes.stop(f'{self.name}-{daemon}', kill=True)
+        self._run_daemon(daemon)
+
     def port(self) -> int:
         """The monitor's port, of the newer protocol."""
         return int(
@@ -240,12 +246,12 @@ class Cluster:
             '--keyring',
             self.folder / 'keyring',
         )
-        self._start('mon', 'ceph-mon', '-i', 'a')
+        self._run_daemon('mon')
         self._processes.wait(f'{self.name}-mon', lambda: ports.answers(port))
 
     def _start_mgr(self) -> None:
         (self.folder / 'mgr').mkdir()
-        self._start('mgr', 'ceph-mgr', '-i', 'x')
+        self._run_daemon('mgr')
 
     def _start_osd(self) -> None:
         (self.folder / 'osd').mkdir()
@@ -254,7 +260,7 @@ class Cluster:
         self._run(
             'ceph-osd', '-c', self.conf, '-i', '0', '--mkfs', '--osd-uuid', osd
         )
-        self._start('osd', 'ceph-osd', '-i', '0')
+        self._run_daemon('osd')
 
     def _addresses(self) -> str:
         for line in self.conf.read_text().splitlines():
@@ -270,9 +276,10 @@ class Cluster:
             and status['mgrmap']['available']
         )
 
-    def _start(self, daemon: str, *argv: str | pathlib.Path) -> None:
+    def _run_daemon(self, daemon: str) -> None:
         self._processes.start(
-            f'{self.name}-{daemon}', [*argv, '-c', self.conf, '-f']
+            f'{self.name}-{daemon}',
+            [f'ceph-{daemon}', '-i', _IDS[daemon], '-c', self.conf, '-f'],
         )
 
     def _run(self, *argv: str | pathlib.Path) -> None:

@@ -141,6 +141,11 @@ class Stack:
         """Where Cinder puts temporary copies of images."""
         return self._cinder.conversion_dir
 
+    @property
+    def glance_url(self) -> str:
+        """Where Glance answers."""
+        return self._glance.url
+
     def port(self, service: str) -> int | None:
         """The port that a service was given; None if it chose its own."""
         for cluster in self.clusters:
@@ -208,6 +213,20 @@ class Stack:
             concurrency or self.options.concurrency, extra_config
         )
         self._cinder.wait_volume(self._api, since)
+
+    def members(self, service: str) -> list[int]:
+        """The live processes of a service like glance."""
+        return [each.pid for each in self._processes.members(service)]
+
+    def restart_rabbitmq(self) -> None:
+        """Stop it, start it with its files, and return when it answers."""
+        self._processes.stop(rabbitmq.NAME)
+        self._rabbitmq.serve()
+
+    def restart_mariadb(self) -> None:
+        """Stop it, start it with its data, and return when it answers."""
+        self._processes.stop(mariadb.NAME)
+        self._mariadb.serve()
 
     def sql(self, database: str, statement: str, *values: str) -> None:
         """Change a service's database behind its back."""
