@@ -9,7 +9,7 @@ import time
 
 from benchmarks.conversions import AT_ONCE, DRIVERS
 from benchmarks.setup import Setup
-from benchmarks.statistics import Measured, compared, in_turns
+from benchmarks.statistics import Cost, Measured, compared, in_turns
 from measuring import screen
 
 METHOD = 'clone-base'
@@ -49,7 +49,7 @@ def herd_of_nothing(setup: Setup) -> Iterator[Measured]:
     with setup.uploaded(setup.disks.qcow2(), 'ceph', 'qcow2') as image_id:
         setup.warm(image_id)
 
-        def together(image_id: str | None) -> float:
+        def together(image_id: str | None) -> Cost:
             title = f'{AT_ONCE} volumes of the image {image_id}'
             with setup.volumes() as volumes, screen.step(title):
                 return volumes.create(
@@ -71,16 +71,16 @@ def midway(setup: Setup) -> Iterator[Measured]:
     The image is a qcow2 in a file store: it is copied, then converted.
     """
 
-    def first(warming: bool) -> float:
+    def first(warming: bool) -> Cost:
         with (
             setup.uploaded(setup.disks.qcow2(), 'disk', 'qcow2') as image_id,
             setup.volumes() as volumes,
             _warming(setup, image_id, warming),
             screen.step(f'first of a qcow2, warming: {warming}'),
         ):
-            seconds = volumes.create('cow', image_id)
+            cost = volumes.create('cow', image_id)
         setup.evict()
-        return seconds
+        return cost
 
     found = in_turns(
         setup.rounds.large,
@@ -121,8 +121,8 @@ def _compared(
 
 def _first(
     setup: Setup, image: Image, number: int, count: int
-) -> dict[str, float]:
-    """Seconds until the first volumes of a warmed image are available.
+) -> dict[str, Cost]:
+    """What the first volumes of a warmed image take.
 
     :param number: of the round: the drivers take turns in being the first.
     """

@@ -203,9 +203,16 @@ class Processes:
 
     def sweep(self) -> None:
         """Kill every process of this folder, known by a pid file or not."""
-        while found := proc.marked(f'{MARK}_FOLDER={self.folder}'):
+        while found := proc.marked(self._folder_mark()):
             self._kill(found, signal.SIGKILL)
             _wait_gone(found, STOP_SECONDS)
+
+    def core_seconds(self) -> float:
+        """What all that run, and their ended children, took so far."""
+        return sum(
+            proc.core_seconds(each.pid)
+            for each in proc.marked(self._folder_mark())
+        )
 
     def _fail(self, service: str, reason: str) -> None:
         raise errors.NotReady(service, reason, self.log_file(service))
@@ -224,6 +231,9 @@ class Processes:
 
     def _mark(self, service: str) -> str:
         return f'{MARK}={self.folder}:{service}'
+
+    def _folder_mark(self) -> str:
+        return f'{MARK}_FOLDER={self.folder}'
 
     def _pid_file(self, service: str) -> pathlib.Path:
         return self._run_dir / f'{service}.pid'

@@ -164,6 +164,10 @@ class Stack:
         """The log of a service like cinder-volume."""
         return self._processes.log_file(service)
 
+    def core_seconds(self) -> float:
+        """What all services took of the cores so far."""
+        return self._processes.core_seconds()
+
     def env(self) -> dict[str, str]:
         """What programs need to find the sandbox as OpenStack's admin."""
         found = {
