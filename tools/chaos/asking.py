@@ -2,7 +2,6 @@
 """Asks the cloud for something, sees how it ends, and whether it may."""
 
 from collections.abc import Callable
-import re
 import subprocess
 import time
 from typing import Any
@@ -33,8 +32,6 @@ END_SECONDS = 240.0
 LOST_SECONDS = 100.0
 PAUSE_SECONDS = 0.25
 UNSETTLED = (*BUSY, 'extending', 'retyping', 'reimaging')
-#: Lines of the log that say why something failed.
-TELLING = re.compile(r' (ERROR|WARNING) | Cleaning ')
 API_ERRORS = (
     openstack.SDKException,
     keystone.ClientException,
@@ -197,7 +194,7 @@ class Asking:
 
     def _is_lost(self, subject: str) -> bool:
         """Nobody works at it: no process that lives has written of it."""
-        alive = set(self._site.stack.members('cinder-volume'))
+        alive = set(self._site.volume_pids())
         return not alive & self._site.log.pids(subject)
 
     def _failed(
@@ -242,9 +239,7 @@ class Asking:
         except API_ERRORS as exc:
             answer = {'messages': [{'user_message': str(exc)}]}
         messages = [e['user_message'] for e in answer.get('messages', [])]
-        lines = self._site.log.lines(subject)
-        told = [line for line in lines if TELLING.search(line)]
-        return '\n'.join([*messages, *told])
+        return '\n'.join([*messages, *self._site.log.about(subject)])
 
     def _refused(
         self, operation: str, subject: str, exc: object, began: float

@@ -43,7 +43,7 @@ class Book:
         #: Ids of what nobody works at any more, whatever its status says.
         self.lost: set[str] = set()
         #: RBD images that the driver of Cinder left.
-        self.left_by_cinder: list[str] = []
+        self.left_by_cinder: set[str] = set()
         self.moved = time.monotonic()
 
     @property

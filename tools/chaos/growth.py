@@ -26,8 +26,7 @@ ALLOWED = Figures(2, 80, 120, 400 * 2**20)
 
 def measure(site: Site) -> Figures:
     """At this moment."""
-    pids = site.stack.members('cinder-volume')
-    rows = [row for pid in pids if (row := _of(pid)) is not None]
+    rows = [row for pid in site.volume_pids() if (row := _of(pid)) is not None]
     return Figures(
         len(rows), *(sum(column) for column in zip(*rows, strict=True))
     )

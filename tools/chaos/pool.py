@@ -19,7 +19,6 @@ from sandbox import ceph
 POOLS = {'cow': 'volumes', 'upstream': 'volumes-upstream'}
 PIECE_BYTES = 8 * 2**20
 BASE = 'cow-base-'
-RETIRED = 'cow-retired-'
 #: How the RBD driver of Cinder calls a volume that was deleted before the
 #: clones of it.
 DELETED = '.deleted'
@@ -89,17 +88,6 @@ class Pool:
         """Names of the base images."""
         return [name for name in self.names() if name.startswith(BASE)]
 
-    def parents(self) -> set[str]:
-        """The bases that the images of this pool are clones of."""
-        found = set()
-        for name in self.names():
-            with (
-                contextlib.suppress(rbd.ImageNotFound),
-                self._opened(name) as image,
-            ):
-                found.add(image.get_parent_image_spec()['image_name'])
-        return found
-
     def writer(self) -> str | None:
         """The address of a client that has an RBD image open to write."""
         for name in self.names():
@@ -111,10 +99,29 @@ class Pool:
                     return str(watcher['addr'])
         return None
 
-    def trash(self) -> list[str]:
-        """Names of what lies in the trash."""
+    def remove(self, name: str) -> bool:
+        """Whether it is gone, with its snapshots: not while it has clones."""
         with self._cluster.open_ioctx(self._name) as ioctx:
-            return [each['name'] for each in rbd.RBD().trash_list(ioctx)]
+            try:
+                with rbd.Image(ioctx, name) as image:
+                    for snapshot in list(image.list_snaps()):
+                        if image.is_protected_snap(snapshot['name']):
+                            image.unprotect_snap(snapshot['name'])
+                        image.remove_snap(snapshot['name'])
+                rbd.RBD().remove(ioctx, name)
+            except rbd.Error:
+                return False
+        return True
+
+    def empty_trash(self) -> set[str]:
+        """The names of what lay there."""
+        found = set()
+        with self._cluster.open_ioctx(self._name) as ioctx:
+            for each in list(rbd.RBD().trash_list(ioctx)):
+                found.add(f'trash: {each["name"]}')
+                with contextlib.suppress(rbd.Error):
+                    rbd.RBD().trash_remove(ioctx, each['id'], force=True)
+        return found
 
     def objects(self) -> list[str]:
         """All but those of an empty pool, and what a failed build left.

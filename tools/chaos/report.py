@@ -1,7 +1,7 @@
 # SPDX-License-Identifier: Apache-2.0
 """What a run was: for the eye and as JSON."""
 
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 import dataclasses
 from dataclasses import dataclass
 import json
@@ -10,7 +10,7 @@ from typing import Any
 
 from rich import console, table
 
-from chaos import growth
+from chaos import each, growth
 from chaos.asking import DONE, FAILED, LOST, REFUSED
 from chaos.book import Book
 from chaos.growth import Figures
@@ -26,10 +26,13 @@ class Report:
     seed: int
     minutes: float
     mode: str
+    hosts: int
     book: Book
     timeline: Timeline
     before: Figures
     after: Figures
+    #: Of each fault alone, where that was asked for.
+    rows: Sequence[each.Row] = ()
 
     def judge_growth(self) -> None:
         """Write down what has grown by more than may be."""
@@ -50,11 +53,13 @@ class Report:
             'seed': self.seed,
             'minutes': self.minutes,
             'mode': self.mode,
+            'hosts': self.hosts,
             'operations': self._operations(),
             'faults': self._faults(),
             'before': dataclasses.asdict(self.before),
             'after': dataclasses.asdict(self.after),
-            'left_by_cinder': self.book.left_by_cinder,
+            'left_by_cinder': sorted(self.book.left_by_cinder),
+            'each': [dataclasses.asdict(row) for row in self.rows],
             'violations': self.book.violations,
         }
 
@@ -64,6 +69,8 @@ class Report:
 
     def show(self, screen: console.Console) -> None:
         """Print the tables."""
+        if self.rows:
+            screen.print(each.shown(self.rows))
         screen.print(self._operations_table())
         screen.print(self._faults_table())
         screen.print(self._figures_table())
@@ -130,12 +137,13 @@ class Report:
     def _sentences(self) -> Iterator[str]:
         if self.book.left_by_cinder:
             yield (
-                f'Left by interrupted operations of the RBD driver of Cinder:'
-                f' {", ".join(self.book.left_by_cinder)}'
+                f'{len(self.book.left_by_cinder)} volumes or snapshots were'
+                f' left by the RBD driver of Cinder itself, and removed'
             )
         for violation in self.book.violations:
             yield f'VIOLATED {violation}'
         yield (
-            f'seed {self.seed}, {self.minutes:g} minutes, {self.mode}:'
+            f'seed {self.seed}, {self.minutes:g} minutes, {self.mode},'
+            f' hosts {self.hosts}:'
             f' {len(self.book.violations)} violations'
         )

@@ -8,7 +8,7 @@ import pathlib
 import random
 import tempfile
 
-from chaos import ending, growth, images, load, strikes, watchdog
+from chaos import each, ending, growth, images, load, strikes, watchdog
 from chaos.asking import Asking
 from chaos.book import Book, Volume
 from chaos.glance_proxy import GlanceProxy
@@ -25,27 +25,31 @@ from sandbox.stack import Stack
 def run(stack: Stack, seed: int, minutes: float, mode: str) -> Report:
     """Load and faults for so long.
 
+    :param minutes: 0: each fault once, in the middle of a build.
     :param mode: of cinder-volume, eventlet or threading.
     """
     with _site(stack, seed, mode) as site:
         with step('One volume of each image, to warm up'):
             _warm_up(site)
         before = growth.measure(site)
-        with (
-            step(f'Load and faults for {minutes:g} minutes'),
-            watchdog.watching(site),
-            load.working(site, seed),
-        ):
-            strikes.strike(site, seed, minutes * 60)
+        rows: list[each.Row] = []
+        with watchdog.watching(site):
+            if minutes:
+                with load.working(site, seed):
+                    strikes.strike(site, seed, minutes * 60)
+            else:
+                rows = each.each(site, seed)
         ending.judge(site)
         report = Report(
             seed,
             minutes,
             mode,
+            len(site.hosts),
             site.book,
             site.timeline,
             before,
             growth.measure(site),
+            rows,
         )
         report.judge_growth()
         return report
@@ -58,7 +62,7 @@ def _site(stack: Stack, seed: int, mode: str) -> Iterator[Site]:
         images.ADMIN: Cloud(stack.env()),
         images.DEMO: Cloud(stack.env(), images.DEMO, images.DEMO),
     }
-    log = ServiceLog(stack.log_file('cinder-volume'))
+    log = ServiceLog([stack.log_file(e) for e in stack.cinder_volumes])
     with contextlib.ExitStack() as resources:
         proxy = resources.enter_context(GlanceProxy(stack.glance_url))
         pools = {
@@ -69,9 +73,9 @@ def _site(stack: Stack, seed: int, mode: str) -> Iterator[Site]:
         site = Site(
             stack, clouds, pools, proxy, mode, Book(), Timeline(), log, []
         )
-        resources.callback(stack.restart_cinder_volume)
         with step('cinder-volume restarts'):
-            site.restart()
+            for host in site.hosts:
+                site.restart(host)
         folder = resources.enter_context(tempfile.TemporaryDirectory())
         with step('Images are made and uploaded'):
             site.images += images.make(pathlib.Path(folder), seed, clouds)

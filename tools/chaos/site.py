@@ -56,11 +56,24 @@ class Site:
             )
         )
 
-    def restart(self, kill: bool = False) -> None:
-        """cinder-volume; returns when it works."""
+    @property
+    def hosts(self) -> range:
+        """Those of cinder-volume, by their numbers."""
+        return range(len(self.stack.cinder_volumes))
+
+    def restart(self, host: int, kill: bool = False) -> None:
+        """cinder-volume of a host; returns when it works."""
         self.stack.restart_cinder_volume(
-            self.settings(), self.concurrency, kill
+            self.settings(), self.concurrency, kill, host
         )
+
+    def volume_pids(self) -> list[int]:
+        """The processes of cinder-volume on all hosts."""
+        return [
+            pid
+            for service in self.stack.cinder_volumes
+            for pid in self.stack.members(service)
+        ]
 
     def signal_all(self, service: str, number: signal.Signals) -> None:
         """Send it to each process of a service."""
@@ -118,6 +131,6 @@ class Site:
         except Exception:  # noqa: BLE001  whatever its client has
             return False
         services = answer.get('services', [])
-        return len(services) > 1 and all(
+        return len(services) >= 2 * len(self.hosts) and all(
             each['state'] == 'up' for each in services
         )

@@ -24,10 +24,11 @@ def strike(site: Site, seed: int, seconds: float) -> None:
             time.sleep(max(0.0, left))
             return
         time.sleep(calm)
-        _strike_once(site, kind(site, chooser))
+        strike_once(site, kind(site, chooser))
 
 
-def _strike_once(site: Site, fault: Fault) -> None:
+def strike_once(site: Site, fault: Fault) -> None:
+    """Return when it is mended, and all works again."""
     tell(f'{elapsed():5.0f} s {fault.name}')
     with site.timeline.during(fault.name, fault.causes):
         try:

@@ -41,7 +41,8 @@ def _watch(site: Site, ended: threading.Event) -> None:
 
 def dump(site: Site) -> None:
     """Stacks of all threads: of cinder-volume into its log, and our own."""
-    for pid in site.stack.cinder_volume_pids().values():
-        with contextlib.suppress(ProcessLookupError):
-            os.kill(pid, signal.SIGUSR2)  # oslo.reports writes a report
+    for host in site.hosts:
+        for pid in site.stack.cinder_volume_pids(host).values():
+            with contextlib.suppress(ProcessLookupError):
+                os.kill(pid, signal.SIGUSR2)  # oslo.reports writes one
     faulthandler.dump_traceback()

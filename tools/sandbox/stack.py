@@ -12,6 +12,7 @@ from typing import Any, Self
 
 from sandbox import (
     ceph,
+    ceph_pools,
     cinder,
     errors,
     glance,
@@ -21,6 +22,7 @@ from sandbox import (
     ports,
     process,
     rabbitmq,
+    redis,
     rest,
     steps,
 )
@@ -32,14 +34,21 @@ _PORTS = (
     'rabbitmq',
     'rabbitmq_dist',
     'epmd',
+    'redis',
     'keystone',
     'glance',
     'cinder-api',
 )
 # What is stopped first: a service before those that it talks to.
 _STOP_ORDER = (
-    (cinder.API, cinder.SCHEDULER, cinder.VOLUME, glance.NAME, keystone.NAME),
-    (rabbitmq.NAME, mariadb.NAME, memcached.NAME),
+    (
+        cinder.API,
+        cinder.SCHEDULER,
+        *cinder.VOLUMES,
+        glance.NAME,
+        keystone.NAME,
+    ),
+    (rabbitmq.NAME, mariadb.NAME, memcached.NAME, redis.NAME),
 )
 
 
@@ -50,12 +59,14 @@ class Options:
     :param clusters: 1, or 2: Glance's store `far` is in a second cluster.
     :param clone_format: of RBD clones in the first cluster, 1 or 2.
     :param concurrency: of cinder-volume, eventlet or threading.
+    :param hosts: of cinder-volume, 1 or 2, which are active at once.
     """
 
     clusters: int = 2
     clone_format: int = 2
     concurrency: str = 'eventlet'
     ceph_only: bool = False
+    hosts: int = 1
 
 
 class Stack:
@@ -93,7 +104,7 @@ class Stack:
             self._processes, taken['glance'], self._mariadb
         )
         self._cinder = cinder.Cinder(
-            self._processes, taken[cinder.API], self._mariadb
+            self._processes, taken[cinder.API], self._mariadb, options.hosts
         )
         self._api = rest.Rest(self._keystone.url)
 
@@ -190,9 +201,14 @@ class Stack:
             }
         return found
 
-    def cinder_volume_pids(self) -> dict[str, int]:
-        """The process of each backend."""
-        return self._cinder.volume_pids()
+    @property
+    def cinder_volumes(self) -> tuple[str, ...]:
+        """The names of the services of cinder-volume, one for each host."""
+        return cinder.VOLUMES[: self.options.hosts]
+
+    def cinder_volume_pids(self, host: int = 0) -> dict[str, int]:
+        """The process of each backend of a host."""
+        return self._cinder.volume_pids(host)
 
     def cinder_scheduler_pid(self) -> int:
         """The process of the scheduler."""
@@ -203,20 +219,22 @@ class Stack:
         extra_config: str = '',
         concurrency: str | None = None,
         kill: bool = False,
+        host: int = 0,
     ) -> None:
         """Stop cinder-volume, start it, and return when it works.
 
         :param extra_config: sections that override cinder.conf's.
         :param concurrency: eventlet or threading; by default as at up().
         :param kill: stop it by SIGKILL, as a crash would.
+        :param host: whose, of those that there are.
         :raises NotReady: if a backend does not come up.
         """
-        self._processes.stop(cinder.VOLUME, kill)
+        self._processes.stop(cinder.VOLUMES[host], kill)
         since = cinder.now()
         self._cinder.start_volume(
-            concurrency or self.options.concurrency, extra_config
+            concurrency or self.options.concurrency, extra_config, host
         )
-        self._cinder.wait_volume(self._api, since)
+        self._cinder.wait_volume(self._api, since, host)
 
     def members(self, service: str) -> list[int]:
         """The live processes of a service like glance."""
@@ -257,7 +275,7 @@ class Stack:
             work.add(
                 f'Ceph cluster {cluster.name}',
                 lambda cluster=cluster, name=name: (  # type: ignore[misc]
-                    _start_cluster(cluster, taken, name)
+                    ceph_pools.start(cluster, taken, name)
                 ),
             )
             for cluster, name in zip(
@@ -320,14 +338,26 @@ class Stack:
                 self._rabbitmq.url,
                 self._ports['memcached'],
                 self.clusters[0].conf,
+                self._coordination(),
             )
         )
 
+    def _coordination(self) -> str:
+        if self.options.hosts == 1:
+            return f'file://{self._cinder.folder}/coordination'
+        return f'redis://127.0.0.1:{self._ports["redis"]}'
+
+    def _start_redis(self) -> None:
+        if self.options.hosts > 1:
+            redis.start(self._processes, self._ports['redis'])
+
     def _start_cinder(self) -> None:
+        self._start_redis()
         self._cinder.start(self.options.concurrency)
 
     def _finish_cinder(self) -> None:
-        self._cinder.wait_volume(self._api, since=0)
+        for host in range(self.options.hosts):
+            self._cinder.wait_volume(self._api, since=0, host=host)
         self._cinder.create_types(self._api)
 
     def _save(self) -> None:
@@ -353,23 +383,6 @@ class Stack:
     def _remove(self) -> None:
         self._processes.remove_tmp_dir()
         shutil.rmtree(self.folder)
-
-
-def _start_cluster(
-    cluster: ceph.Cluster, taken: ports.Ports, place: str
-) -> None:
-    """A cluster with the pools and users of Ceph's guide for OpenStack."""
-    cluster.start(taken)
-    ours = ('volumes', 'volumes-upstream') if place == 'near' else ()
-    for pool in ('images', *ours):
-        cluster.create_pool(pool)
-    images = 'profile rbd pool=images'
-    cluster.create_user('glance', mon='profile rbd', osd=images, mgr=images)
-    volumes = ', '.join(
-        [f'profile rbd pool={pool}' for pool in ours]
-        + ['profile rbd-read-only pool=images']
-    )
-    cluster.create_user('cinder', mon='profile rbd', osd=volumes, mgr=volumes)
 
 
 def _refuse_used(folder: pathlib.Path) -> None:

@@ -21,7 +21,7 @@ class KillService(Fault):
     causes = frozenset({'service ended', 'no host', 'busy'})
 
     def inject(self) -> None:
-        self.site.restart(kill=True)
+        self.site.restart(self.chooser.choice(self.site.hosts), kill=True)
 
 
 class KillChild(Fault):
@@ -33,7 +33,8 @@ class KillChild(Fault):
 
     def inject(self) -> None:
         log = self.site.log.here()
-        pid = self.site.stack.cinder_volume_pids().get('cow')
+        host = self.chooser.choice(self.site.hosts)
+        pid = self.site.stack.cinder_volume_pids(host).get('cow')
         if pid is None:
             raise Missed
         os.kill(pid, signal.SIGKILL)
@@ -48,7 +49,7 @@ class RestartService(Fault):
     causes = frozenset({'service ended', 'no host', 'busy'})
 
     def inject(self) -> None:
-        self.site.restart()
+        self.site.restart(self.chooser.choice(self.site.hosts))
 
 
 class PauseService(Fault):
@@ -61,10 +62,12 @@ class PauseService(Fault):
     )
 
     def inject(self) -> None:
-        self.site.signal_all('cinder-volume', signal.SIGSTOP)
+        services = self.site.stack.cinder_volumes
+        self._service = self.chooser.choice(services)
+        self.site.signal_all(self._service, signal.SIGSTOP)
 
     def undo(self) -> None:
-        self.site.signal_all('cinder-volume', signal.SIGCONT)
+        self.site.signal_all(self._service, signal.SIGCONT)
 
 
 class KillQemuImg(Fault):
@@ -77,7 +80,7 @@ class KillQemuImg(Fault):
     def inject(self) -> None:
         deadline = time.monotonic() + STRUCK_SECONDS
         while time.monotonic() < deadline:
-            for pid in self.site.stack.members('cinder-volume'):
+            for pid in self.site.volume_pids():
                 if _name(pid) == 'qemu-img':
                     os.kill(pid, signal.SIGKILL)
                     return
