@@ -21,6 +21,9 @@ from sandbox.cloud import BUSY, Cloud
 
 #: Outcomes. LOST: the message never reached cinder-volume.
 DONE, FAILED, REFUSED, LOST = 'done', 'failed', 'refused', 'lost'
+#: What this driver does, and says why it failed.
+CREATE, REIMAGE = 'create', 'reimage'
+OURS = (CREATE, REIMAGE)
 #: There is no volume to do it to.
 NOTHING = 'nothing'
 GONE = 'gone'
@@ -48,6 +51,7 @@ class Asking:
     def make(self, volume: Volume, **origin: str) -> str:
         """A volume, and whether it is what it should be."""
         began = time.monotonic()
+        operation = CREATE if 'image_id' in origin else 'clone'
         try:
             volume.volume_id = str(
                 self._volumes(volume)
@@ -57,7 +61,7 @@ class Asking:
                 .id
             )
         except API_ERRORS as exc:
-            return self._refused('create', '', exc, began)
+            return self._refused(operation, '', exc, began)
         if 'image_id' in origin:
             self._site.book.of_images.add(volume.volume_id)
         with self._site.book.made(volume):
@@ -65,7 +69,7 @@ class Asking:
             if status == 'available':
                 return self.check(volume)
             volume.content = None
-            return self._failed('create', volume, status, began)
+            return self._failed(operation, volume, status, began)
 
     def delete(self, volume: Volume) -> str:
         """What became of it; it is out of the book when it is gone."""
@@ -211,7 +215,12 @@ class Asking:
         if status in UNSETTLED:
             return self._not_ended(operation, volume, subject, status)
         text = self._told(volume, subject)
-        self._explain(f'{operation} of {subject}: {status}', text, began)
+        self._explain(
+            f'{operation} of {subject}: {status}',
+            text,
+            began,
+            operation in OURS,
+        )
         return FAILED
 
     def _not_ended(
@@ -244,19 +253,23 @@ class Asking:
     def _refused(
         self, operation: str, subject: str, exc: object, began: float
     ) -> str:
-        self._explain(f'{operation} {subject} refused', str(exc), began, True)
+        self._explain(f'{operation} {subject} refused', str(exc), began, False)
         return REFUSED
 
     def _explain(
-        self, what: str, text: str, began: float, by_api: bool = False
+        self, what: str, text: str, began: float, is_ours: bool
     ) -> None:
-        """Count the cause, if it fits a fault; else it is a violation."""
+        """Count the cause, if it fits a fault; else it is a violation.
+
+        :param is_ours: else any fault will do: what Cinder itself does and
+            says is not judged.
+        """
         events = self._site.timeline.since(began)
         named = causes.named(text)
         for event in reversed(events):
             fits = sorted(named & event.causes)
-            if fits or by_api:
-                cause = fits[0] if fits else 'API'
+            if fits or not is_ours:
+                cause = fits[0] if fits else 'not told by Cinder'
                 self._site.book.explained(event.name, cause)
                 return
         faults = ', '.join({event.name for event in events}) or 'no fault'

@@ -41,7 +41,7 @@ KNOWN = {
         r'|being interrupted|restart'
     ),
     'no host': re.compile(
-        r'No valid backend|No weighed backends|NoValidBackend'
+        r'No valid backend|No weighed backends|NoValidBackend|weighted backend'
         r'|Exceeded max scheduling attempts|Service .* unavailable'
     ),
 }

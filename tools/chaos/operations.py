@@ -5,7 +5,7 @@ from collections.abc import Callable
 from dataclasses import dataclass
 import random
 
-from chaos.asking import DONE, NOTHING, REFUSED, Asking
+from chaos.asking import DONE, NOTHING, REFUSED, REIMAGE, Asking
 from chaos.book import Volume
 from chaos.site import Site
 
@@ -121,7 +121,7 @@ def reimage(doing: Doing) -> str:
             volume,
             'os-reimage',
             {'image_id': image.image_id},
-            'reimage',
+            REIMAGE,
             version='3.68',
         )
         if outcome == REFUSED:  # nothing has begun
