@@ -13,6 +13,7 @@ import time
 from sandbox import errors, mariadb, ports, process, rest, template
 
 API, SCHEDULER, VOLUME = 'cinder-api', 'cinder-scheduler', 'cinder-volume'
+BACKUP = 'cinder-backup'
 # The driver class of each backend, by which the log tells them apart.
 DRIVERS = {'cow': 'CowRBDDriver', 'upstream': 'RBDDriver'}
 START_SECONDS = 90.0
@@ -131,6 +132,19 @@ class Cinder:
             ],
             {'OS_CINDER_DISABLE_EVENTLET_PATCHING': threading},
         )
+
+    def start_backup(self, api: rest.Rest) -> None:
+        """Start the backup service, and return when it works."""
+        self._processes.start(
+            BACKUP, [self._program(BACKUP), *self._configured]
+        )
+        services = f'/os-services?binary={BACKUP}'
+
+        def works() -> bool:
+            found = api.get('block-storage', services)['services']
+            return any(each['state'] == 'up' for each in found)
+
+        self._processes.wait(BACKUP, works, START_SECONDS)
 
     def wait_volume(self, api: rest.Rest, since: float) -> None:
         """Return when both backends work and the scheduler knows them.

@@ -2,7 +2,9 @@
 
 """All services together: the order of start and stop."""
 
+from collections.abc import Iterator
 import concurrent.futures
+import contextlib
 import dataclasses
 import json
 import pathlib
@@ -38,7 +40,14 @@ _PORTS = (
 )
 # What is stopped first: a service before those that it talks to.
 _STOP_ORDER = (
-    (cinder.API, cinder.SCHEDULER, cinder.VOLUME, glance.NAME, keystone.NAME),
+    (
+        cinder.API,
+        cinder.SCHEDULER,
+        cinder.VOLUME,
+        cinder.BACKUP,
+        glance.NAME,
+        keystone.NAME,
+    ),
     (rabbitmq.NAME, mariadb.NAME, memcached.NAME),
 )
 
@@ -209,6 +218,18 @@ class Stack:
         )
         self._cinder.wait_volume(self._api, since)
 
+    @contextlib.contextmanager
+    def cinder_backup(self) -> Iterator[None]:
+        """The backup service runs meanwhile; it keeps backups in Ceph.
+
+        :raises NotReady: if it does not come up.
+        """
+        try:
+            self._cinder.start_backup(self._api)
+            yield
+        finally:
+            self._processes.stop(cinder.BACKUP)
+
     def sql(self, database: str, statement: str, *values: str) -> None:
         """Change a service's database behind its back."""
         self._mariadb.execute(database, statement, *values)
@@ -337,7 +358,8 @@ def _start_cluster(
 ) -> None:
     """A cluster with the pools and users of Ceph's guide for OpenStack."""
     cluster.start(taken)
-    ours = ('volumes', 'volumes-upstream') if place == 'near' else ()
+    near = ('volumes', 'volumes-upstream', 'backups')
+    ours = near if place == 'near' else ()
     for pool in ('images', *ours):
         cluster.create_pool(pool)
     images = 'profile rbd pool=images'
