@@ -29,6 +29,7 @@ from benchmarks import (
 from benchmarks.keys import KEYS
 from benchmarks.statistics import Measured
 from measuring import screen
+from sandbox import state
 from sandbox.stack import Options, Stack
 
 CACHE = pathlib.Path(__file__).parents[1] / '.cache'
@@ -89,7 +90,7 @@ def main() -> int:
     groups = _chosen(arguments.only, arguments.quick)
     outcome = report.Outcome()
     rounds = setup.QUICK if arguments.quick else setup.FULL
-    stays = _is_up(arguments.folder)
+    stays = state.is_there(arguments.folder)
     with (
         tempfile.TemporaryDirectory(prefix='cow-bench-') as folder,
         _stack(arguments.folder) as stack,
@@ -146,14 +147,10 @@ def _chosen(only: Sequence[str] | None, quick: bool) -> list[Group]:
     return [each for each in GROUPS if not set(only).isdisjoint(each.keys)]
 
 
-def _is_up(folder: pathlib.Path) -> bool:
-    return (folder / 'state.json').exists()
-
-
 @contextlib.contextmanager
 def _stack(folder: pathlib.Path) -> Iterator[Stack]:
     """Configured for the benchmarks."""
-    if _is_up(folder):
+    if state.is_there(folder):
         screen.tell(f'Using the sandbox in {folder}, which is left up')
         stack = Stack.load(folder)
         stack.restart_cinder_volume(setup.CONFIG)

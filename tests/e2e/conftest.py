@@ -15,6 +15,8 @@ from sandbox.stack import Options, Stack
 from tests.e2e.bases import evict
 from tests.waiting import wait_until
 
+ZERO = b'\0'
+
 
 @pytest.fixture(scope='session')
 def stack(tmp_path_factory):
@@ -103,10 +105,13 @@ class Made:
         return sorted(self._present()[0] - self._before[0])
 
     def delete(self):
-        for volume_id in self.volumes():
-            self.cloud.delete_volume(volume_id)
+        self.delete_volumes()
         for image_id in self._present()[1] - self._before[1]:
             self.cloud.delete_image(image_id)
+
+    def delete_volumes(self):
+        for volume_id in self.volumes():
+            self.cloud.delete_volume(volume_id)
 
     def _present(self):
         connection = self.cloud.connection
@@ -116,12 +121,18 @@ class Made:
 
 
 @pytest.fixture(scope='session')
-def pool(stack):
-    """The pool of our backend's volumes, seen by client.admin."""
+def cluster(stack):
+    """The cluster of both backends, seen by client.admin."""
     with rados.Rados(
         rados_id='admin', conffile=str(stack.clusters[0].conf)
     ) as cluster:
-        yield Pool(cluster)
+        yield cluster
+
+
+@pytest.fixture(scope='session')
+def pool(cluster):
+    """The pool of our backend's volumes."""
+    return Pool(cluster)
 
 
 @pytest.fixture
@@ -140,6 +151,22 @@ class Pool:
     def names(self):
         with self._cluster.open_ioctx(self._name) as ioctx:
             return rbd.RBD().list(ioctx)
+
+    def remove(self, name):
+        """Whether an image is gone that nobody may need any more."""
+        with self._cluster.open_ioctx(self._name) as ioctx:
+            try:
+                with rbd.Image(ioctx, name) as image:
+                    for snapshot in list(image.list_snaps()):
+                        _remove_snapshot(image, snapshot)
+                rbd.RBD().remove(ioctx, name)
+            except (rbd.ImageBusy, rbd.ImageHasSnapshots):
+                return False
+        return True
+
+    def trash(self):
+        with self._cluster.open_ioctx(self._name) as ioctx:
+            return [each['name'] for each in rbd.RBD().trash_list(ioctx)]
 
     def data_objects(self, volume_id=None):
         """Of all volumes, or of one."""
@@ -163,6 +190,21 @@ class Pool:
     def read(self, volume_id, length):
         with self.opened(volume_id) as image:
             return image.read(0, length)
+
+    def content(self, volume_id):
+        """All of it, without the zeros at the end."""
+        content = bytearray()
+        with self.opened(volume_id) as image:
+            extents = []
+            image.diff_iterate(
+                0, image.size(), None, lambda *extent: extents.append(extent)
+            )
+            for offset, length, exists in extents:
+                if exists and (piece := image.read(offset, length)).strip(
+                    ZERO
+                ):
+                    content.extend(bytes(offset - len(content)) + piece)
+        return bytes(content.rstrip(ZERO))
 
     def size(self, volume_id):
         with self.opened(volume_id) as image:
@@ -208,6 +250,14 @@ class Pool:
             ) as image,
         ):
             yield image
+
+
+def _remove_snapshot(image, snapshot):
+    """Ceph itself removes one that lies in the trash, with its last clone."""
+    if snapshot['namespace'] == rbd.RBD_SNAP_NAMESPACE_TYPE_USER:
+        if image.is_protected_snap(snapshot['name']):
+            image.unprotect_snap(snapshot['name'])
+        image.remove_snap_by_id(snapshot['id'])
 
 
 class Memory:

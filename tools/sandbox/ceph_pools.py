@@ -4,6 +4,8 @@
 
 from sandbox import ceph, ports
 
+NEAR = ('volumes', 'volumes-upstream', 'backups')
+
 
 def start(cluster: ceph.Cluster, taken: ports.Ports, place: str) -> None:
     """Return when it is healthy and has its pools and users.
@@ -11,7 +13,7 @@ def start(cluster: ceph.Cluster, taken: ports.Ports, place: str) -> None:
     :param place: near: where the volumes are; or far.
     """
     cluster.start(taken)
-    ours = ('volumes', 'volumes-upstream') if place == 'near' else ()
+    ours = NEAR if place == 'near' else ()
     for pool in ('images', *ours):
         cluster.create_pool(pool)
     images = 'profile rbd pool=images'

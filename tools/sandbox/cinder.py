@@ -12,7 +12,7 @@ import time
 
 from sandbox import errors, mariadb, ports, process, rest, template
 
-API, SCHEDULER = 'cinder-api', 'cinder-scheduler'
+API, SCHEDULER, BACKUP = 'cinder-api', 'cinder-scheduler', 'cinder-backup'
 #: cinder-volume on the first host and on the second; and what they are called.
 VOLUMES = ('cinder-volume', 'cinder-volume-2')
 HOSTS = ('sandbox', 'sandbox-2')
@@ -165,6 +165,19 @@ class Cinder:
             ],
             {'OS_CINDER_DISABLE_EVENTLET_PATCHING': threading},
         )
+
+    def start_backup(self, api: rest.Rest) -> None:
+        """Start the backup service, and return when it works."""
+        self._processes.start(
+            BACKUP, [self._program(BACKUP), *self._configured]
+        )
+        services = f'/os-services?binary={BACKUP}'
+
+        def works() -> bool:
+            found = api.get('block-storage', services)['services']
+            return any(each['state'] == 'up' for each in found)
+
+        self._processes.wait(BACKUP, works, START_SECONDS)
 
     def wait_volume(self, api: rest.Rest, since: float, host: int = 0) -> None:
         """Return when both backends work and the scheduler knows them.

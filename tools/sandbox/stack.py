@@ -2,13 +2,14 @@
 
 """All services together: the order of start and stop."""
 
+from collections.abc import Iterator
 import concurrent.futures
+import contextlib
 import dataclasses
-import json
 import pathlib
 import shutil
 import sys
-from typing import Any, Self
+from typing import Self
 
 from sandbox import (
     ceph,
@@ -24,10 +25,10 @@ from sandbox import (
     rabbitmq,
     redis,
     rest,
+    state,
     steps,
 )
 
-_STATE = 'state.json'
 _PORTS = (
     'mariadb',
     'memcached',
@@ -45,6 +46,7 @@ _STOP_ORDER = (
         cinder.API,
         cinder.SCHEDULER,
         *cinder.VOLUMES,
+        cinder.BACKUP,
         glance.NAME,
         keystone.NAME,
     ),
@@ -115,7 +117,7 @@ class Stack:
         :raises SandboxError: if the folder is in use, or a service fails.
         """
         folder = folder.absolute()
-        _refuse_used(folder)
+        state.require_free(folder)
         folder.mkdir(parents=True, exist_ok=True)
         with ports.Ports() as taken:
             stack = cls(
@@ -138,14 +140,8 @@ class Stack:
         :raises SandboxError: if there is none.
         """
         folder = folder.absolute()
-        try:
-            state = json.loads((folder / _STATE).read_text())
-        except FileNotFoundError:
-            raise errors.SandboxError(
-                f'there is no sandbox in {folder}; start one by '
-                f'"tools/sandbox.sh up --folder {folder}"'
-            ) from None
-        return cls(folder, Options(**state['options']), state['ports'])
+        found = state.read(folder)
+        return cls(folder, Options(**found['options']), found['ports'])
 
     @property
     def conversion_dir(self) -> pathlib.Path:
@@ -249,6 +245,18 @@ class Stack:
         """Stop it, start it with its data, and return when it answers."""
         self._processes.stop(mariadb.NAME)
         self._mariadb.serve()
+
+    @contextlib.contextmanager
+    def cinder_backup(self) -> Iterator[None]:
+        """The backup service runs meanwhile; it keeps backups in Ceph.
+
+        :raises NotReady: if it does not come up.
+        """
+        try:
+            self._cinder.start_backup(self._api)
+            yield
+        finally:
+            self._processes.stop(cinder.BACKUP)
 
     def sql(self, database: str, statement: str, *values: str) -> None:
         """Change a service's database behind its back."""
@@ -361,12 +369,8 @@ class Stack:
         self._cinder.create_types(self._api)
 
     def _save(self) -> None:
-        state: dict[str, Any] = {
-            'options': dataclasses.asdict(self.options),
-            'ports': self._ports,
-        }
-        with open(self.folder / _STATE, 'x') as file:
-            json.dump(state, file)
+        options = dataclasses.asdict(self.options)
+        state.write(self.folder, {'options': options, 'ports': self._ports})
 
     def _undo(self, work: steps.Steps, error: BaseException) -> None:
         print('stopping what was started', file=sys.stderr, flush=True)
@@ -383,15 +387,3 @@ class Stack:
     def _remove(self) -> None:
         self._processes.remove_tmp_dir()
         shutil.rmtree(self.folder)
-
-
-def _refuse_used(folder: pathlib.Path) -> None:
-    if (folder / _STATE).exists():
-        raise errors.SandboxError(
-            f'a sandbox is in {folder} already; use it, or end it by '
-            f'"tools/sandbox.sh down --folder {folder}"'
-        )
-    if folder.exists() and any(folder.iterdir()):
-        raise errors.SandboxError(
-            f'{folder} holds something else; name an empty or new folder'
-        )
