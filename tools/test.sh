@@ -91,7 +91,7 @@ run_kind() {
     case $kind in
     lint) lint ;;
     types) mypy ;;
-    unit) limited 15m tox -q -e py3 -- ${tested:+-n auto "$tested"} "$@" ;;
+    unit) limited 15m tox -q -e py3 -- ${tested:+-n auto --dist worksteal "$tested"} "$@" ;;
     docs) limited 15m tox -q -e docs ;;
     host)
         limited 10m python -m pytest --durations=5 ${tested:+"$tested"} "$@"

@@ -17,6 +17,7 @@ def asked(image, target, backend, finish=nothing, sources=(), **settings):
         for name in (
             'verifier',
             'report',
+            'progress_seconds',
             'on_start',
             'glance',
             'cancellation',

@@ -11,7 +11,7 @@ hypothesis.settings.register_profile(
     derandomize=True,
     database=None,
     deadline=None,
-    max_examples=200,
+    max_examples=100,
     suppress_health_check=list(hypothesis.HealthCheck),
 )
 #: By `pytest --hypothesis-profile=long`.

@@ -90,7 +90,7 @@ def test_first_error_is_the_one_reported(backend, image, clone, caplog):
 def test_volume_that_was_there_before_is_not_removed(backend, image, clone):
     backend.volumes[TARGET.volume_name] = bytearray(b'precious')
 
-    with pytest.raises(errors.VolumeExists):
+    with pytest.raises(errors.VolumeExists, match='volumes/volume-v-1'):
         run(clone, image, TARGET, backend, nothing)
     assert backend.volumes == {TARGET.volume_name: b'precious'}
 
@@ -191,6 +191,17 @@ def test_replicated_clone_of_a_base_is_flattened_before_it_is_finished(
     run(plan, image, target, backend, finish, bases=BaseImages(store))
 
     assert flattened == [target.volume_name]
+
+
+def test_stream_tells_why_it_is_no_clone(backend, image):
+    source = MemorySource(CONTENT)
+    plan = Stream(TARGET.size_bytes, WHY)
+
+    result = run(plan, image, TARGET, backend, nothing, [source])
+
+    assert result.method is Method.STREAM
+    assert result.reason == 'not-raw'
+    assert result.refusals == WHY
 
 
 def test_delegation_touches_nothing_and_says_why(backend, image):

@@ -330,6 +330,17 @@ def test_required_hash_that_is_missing_is_an_error(store, converter, in_place):
     fails(errors.ImageUnacceptable, store, converter, bare, require_hash=True)
 
 
+@pytest.mark.parametrize('disk_format', ['raw', 'vmdk'])
+def test_base_is_built_of_extents_too(store, converter, disk_format):
+    reading, image = sized('D-')
+    image = dataclasses.replace(image, disk_format=disk_format)
+
+    make(store, converter, image, MemorySource(reading))
+
+    built = reading.content if disk_format == 'raw' else DISK
+    assert store.things[NAME].content == built
+
+
 @pytest.mark.parametrize('disk_format', ['raw', 'qcow2'])
 def test_source_that_holds_more_than_the_image_is_damaged(
     store, converter, disk_format
@@ -371,21 +382,28 @@ def test_note_of_an_image_of_nobody_has_no_owner(store, converter, raw):
     assert store.records[NAME].owner == ''
 
 
-def test_build_ahead_is_marked_and_evicts_nothing(store, converter, raw):
+def test_build_ahead_evicts_nothing(store, converter, raw):
+    store.add('cow-base-old', b'old')
     base_builder = builder_for(
         store, converter, limits=builder.EvictionLimits(max_count=1)
     )
     request = copier.CopyRequest(glance=None, ahead=True)
+
+    with store.lease(NAME) as lease, pytest.raises(errors.NoRoomForBase):
+        base_builder.build(NAME, raw, request, ROOM, lease)
+
+    assert list(store.things) == ['cow-base-old']
+
+
+def test_base_that_was_built_ahead_says_so(store, converter, raw):
+    request = copier.CopyRequest(glance=None, ahead=True)
+
     with store.lease(NAME) as lease:
-        base = base_builder.build(NAME, raw, request, ROOM, lease)
-        assert base.info.warmed
-    store.add('cow-base-old', b'old')
+        base = builder_for(store, converter).build(
+            NAME, raw, request, ROOM, lease
+        )
 
-    other = 'cow-base-y'
-    with store.lease(other) as lease, pytest.raises(errors.NoRoomForBase):
-        base_builder.build(other, raw, request, ROOM, lease)
-
-    assert sorted(store.things) == ['cow-base-old', NAME]
+    assert base.info.warmed
 
 
 def test_who_waits_for_a_build_has_a_place_of_its_project(store, converter):

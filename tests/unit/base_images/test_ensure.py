@@ -496,6 +496,23 @@ def test_base_that_came_while_a_slot_was_waited_for_is_used(store, qcow2):
     assert ours._base_builder.made == 0
 
 
+def test_lease_that_went_to_another_host_meanwhile_is_waited_for(store, qcow2):
+    ours = put_together(store)
+    others = []
+
+    @contextlib.contextmanager
+    def slot(_request):
+        if not others:
+            others.append(store.lease(ours.name(qcow2)))
+            threading.Timer(0.05, others[0].release).start()
+        yield
+
+    ours._base_builder.slot = slot
+
+    assert ours.ensure(qcow2, REQUEST, ROOM).built
+    assert ours._base_builder.made == 1
+
+
 def test_wait_for_a_slot_ends_when_another_host_has_built_the_base(
     store, qcow2
 ):

@@ -10,7 +10,8 @@ from cinder_cow.base_images import builder
 from cinder_cow.model import Verification
 from cinder_cow.transfer import copier
 from cinder_cow.transfer.limiter import CopyLimiter
-from tests.fakes.source import MemorySource
+from tests.fakes.source import LETTER_BYTES, MemorySource
+from tests.unit.sources.filling import sized
 
 SHARED = f'cow-base-qcow2-sha512-{"ab" * 64}'
 OWN = 'cow-base-qcow2-image-x'
@@ -44,6 +45,20 @@ def test_raw_image_is_copied_from_its_source(raw, in_place):
     found = expected(raw, in_place=in_place)
 
     assert found == ('memory', Verification.HASH, False)
+
+
+def test_extents_are_read_as_far_as_there_is_data():
+    reading, image = sized('DD-')
+    image_copier = copier.ImageCopier(
+        copier.CopySettings(), [MemorySource(reading)], CopyLimiter(1)
+    )
+    base_builder = builder.BaseBuilder(
+        builder.BuildSettings(), None, image_copier, None
+    )
+
+    found = base_builder.expected(OWN, image, copier.CopyRequest(None), False)
+
+    assert found.bytes_copied == 2 * LETTER_BYTES
 
 
 def test_foreign_image_is_copied_from_its_source(qcow2):

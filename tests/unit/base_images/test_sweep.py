@@ -505,20 +505,23 @@ def test_sweep_whose_lease_is_lost_stops(store):
 
 
 def test_no_step_keeps_the_sweeps_lease_for_ever(store, dead_build):
-    lengths = []
+    kept = []
     take = store.lease
 
     def lease(name):
         taken = take(name)
         keep = taken.keep
-        taken.keep = lambda seconds: lengths.append(seconds) or keep(seconds)
+        taken.keep = lambda seconds: (
+            kept.append((name, seconds)) or keep(seconds)
+        )
         return taken
 
     store.lease = lease
 
     swept(store)
 
-    assert max(lengths) == CLEAN_UP_SECONDS
+    assert (dead_build, CLEAN_UP_SECONDS) in kept
+    assert max(seconds for _name, seconds in kept) <= 1800
 
 
 def test_stuck_sweep_is_one_line_in_the_log(store, caplog):

@@ -131,7 +131,7 @@ def test_a_vmdk_may_have_an_old_end_behind_its_descriptor(raw):
     check('vmdk', content)
 
 
-@pytest.mark.parametrize('size', ['2100G', '60T'])
+@pytest.mark.parametrize('size', ['2100G', '8T'])
 def test_a_large_vhdx_in_small_blocks_is_safe(tmp_path, size):
     path = tmp_path / 'image'
     subprocess.run(

@@ -292,6 +292,19 @@ def test_copy_says_when_it_begins_and_how_far_it_is(backend):
     assert (called[-1].bytes_done, called[-1].size_bytes) == (SIZE, SIZE)
 
 
+def test_copy_says_how_far_it_is_as_often_as_asked(backend):
+    called = []
+
+    fill(
+        backend,
+        MemorySource(CONTENT),
+        report=called.append,
+        progress_seconds=0,
+    )
+
+    assert len(called) > 1
+
+
 @pytest.mark.parametrize('name', ['report', 'verifier'])
 def test_foreign_error_is_named_and_ends_the_copy(backend, name):
     def fail(*_args):
@@ -310,7 +323,9 @@ def test_foreign_error_of_a_source_is_named(backend, when):
     source = MemorySource(given if when != 'first chunk' else (given,))
 
     said = fails(errors.SourceError, backend, source)
-    assert "KeyError: 'injected'" in said
+    name = 'its source' if when == 'open' else 'memory'
+    assert f'image {IMAGE_ID} from {name}: KeyError:' in said
+    assert "'injected'" in said
     assert source.opened == 1
 
 
@@ -390,6 +405,28 @@ def test_copy_that_is_cancelled_leaves_no_volume(backend):
     source = Endless(CONTENT)
     fails(errors.CopyCancelled, backend, source, cancellation=cancellation)
     assert source.opened == 1
+
+
+def test_extents_that_are_cancelled_leave_no_volume(backend):
+    reading, image = sized('D' * 8)
+    target = dataclasses.replace(TARGET, size_bytes=reading.size_bytes)
+    cancellation = Cancellation()
+    read_at = reading.read_at
+
+    def cancelled(offset, length):
+        cancellation.cancel()
+        return read_at(offset, length)
+
+    reading.read_at = cancelled
+
+    fails(
+        errors.CopyCancelled,
+        backend,
+        MemorySource(reading),
+        image=image,
+        target=target,
+        cancellation=cancellation,
+    )
 
 
 def test_copy_that_is_cancelled_while_it_waits_for_a_slot_says_so():

@@ -10,10 +10,16 @@ import time
 import pytest
 
 from cinder_cow import copying, errors
+from cinder_cow.transfer import limiter as limiters
 from cinder_cow.transfer.limiter import CopyLimiter
 from tests.waiting import wait_until
 
 SECONDS = 10
+
+
+@pytest.fixture(autouse=True)
+def _looks_often(monkeypatch):
+    monkeypatch.setattr(limiters, 'LOOK_SECONDS', 0.05)
 
 
 class Copies:

@@ -1,6 +1,7 @@
 # SPDX-License-Identifier: Apache-2.0
 """A source that is too slow, by a clock of the test's own."""
 
+import dataclasses
 import itertools
 
 import pytest
@@ -8,8 +9,21 @@ import pytest
 from cinder_cow import errors
 from cinder_cow.copying import Cancellation
 from cinder_cow.transfer import pace
-from tests.fakes.source import MemorySource, MemoryStream, thread_pool
-from tests.unit.sources.filling import CONTENT, RecordingBackend, fails, fill
+from tests.fakes.source import (
+    LETTER_BYTES,
+    MemorySource,
+    MemoryStream,
+    thread_pool,
+)
+from tests.unit.conftest import IMAGE_ID
+from tests.unit.sources.filling import (
+    CONTENT,
+    TARGET,
+    RecordingBackend,
+    fails,
+    fill,
+    sized,
+)
 
 MIB = 2**20
 LIMITS = pace.PaceLimits(min_bytes_per_second=MIB, stall_seconds=30)
@@ -149,8 +163,47 @@ def test_copy_that_takes_too_long_is_given_up(backend, short_window):
     limits = pace.PaceLimits(min_bytes_per_second=0, copy_seconds=0.1)
 
     said = fails(errors.CopyTimedOut, backend, Trickle(), pace_limits=limits)
+    assert f'image {IMAGE_ID} ' in said
     assert 'cow_copy_seconds' in said
 
 
-def test_copy_of_a_good_source_is_left_alone(backend, short_window):
-    fill(backend, MemorySource(CONTENT))
+def test_extents_that_take_too_long_are_given_up(backend, short_window):
+    reading, image = sized('D' * 40)
+    reading.read_at = slowly(reading.read_at)
+    limits = pace.PaceLimits(copy_seconds=0.15)
+
+    fails(
+        errors.CopyTimedOut,
+        backend,
+        MemorySource(reading),
+        image=image,
+        target=dataclasses.replace(TARGET, size_bytes=reading.size_bytes),
+        pace_limits=limits,
+        memory_bytes=LETTER_BYTES,
+    )
+
+
+def slowly(function):
+    """Some looks are taken at the copy meanwhile."""
+
+    def slow(*args):
+        pace.native.sleep(0.1)
+        return function(*args)
+
+    return slow
+
+
+def test_stream_of_a_good_source_is_left_alone(backend, short_window):
+    reading = MemoryStream('memory', (CONTENT,), 4096)
+    reading.chunks = slowly(reading.chunks)
+    limits = pace.PaceLimits(copy_seconds=600)
+
+    fill(backend, MemorySource(reading), pace_limits=limits)
+
+
+def test_extents_of_a_good_source_are_left_alone(backend, short_window):
+    reading, image = sized('DD')
+    reading.read_at = slowly(reading.read_at)
+    target = dataclasses.replace(TARGET, size_bytes=reading.size_bytes)
+
+    fill(backend, MemorySource(reading), image=image, target=target)
