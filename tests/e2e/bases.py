@@ -23,11 +23,17 @@ def cow_options(stack, **more):
 
 def evict(stack):
     """Every base without children, by the command."""
+    base_command(stack, 'sweep', '--max-idle-seconds', '0').check_returncode()
+
+
+def base_command(stack, *words):
+    """What became of `cinder-cow base`."""
     conf = stack.folder / 'cinder' / 'cinder.conf'
-    command = ['cinder-cow', 'base', 'sweep', '--max-idle-seconds', '0']
-    subprocess.run(
-        [*command, '--config-file', str(conf), '--backend', 'cow'],
-        check=True,
+    return subprocess.run(
+        [
+            *('cinder-cow', 'base', *words),
+            *('--config-file', str(conf), '--backend', 'cow'),
+        ],
         env=os.environ | stack.env(),
     )
 

@@ -1,5 +1,6 @@
 # SPDX-License-Identifier: Apache-2.0
 
+import concurrent.futures
 import hashlib
 import os
 import signal
@@ -7,7 +8,14 @@ import subprocess
 
 import pytest
 
-from tests.e2e.bases import bases, cow_options, lines, packed
+from tests.e2e.bases import (
+    base_command,
+    bases,
+    cow_options,
+    evict,
+    lines,
+    packed,
+)
 from tests.waiting import wait_until
 
 pytestmark = pytest.mark.usefixtures('nothing_is_left')
@@ -40,6 +48,31 @@ def test_equal_images_in_all_stores_share_a_base(
     (line,) = lines(log, 'build-base')
     # The first lay in this cluster: it was read where it lies.
     assert ' source=rbd verification=hash' in line
+    tidy.delete()
+
+
+def test_volumes_are_whole_though_their_base_is_evicted_meanwhile(
+    eventlet, stack, tidy, cloud, pool, qcow2
+):
+    image = tidy.image(qcow2.file, disk_format='qcow2')
+    tidy.volume('cow', image)
+    evicted = []
+    with concurrent.futures.ThreadPoolExecutor(1) as workers:
+        making = workers.submit(
+            lambda: [
+                volume
+                for _ in range(3)
+                for volume in cloud.create_volumes('cow', image, 1, 4)[0]
+            ]
+        )
+        while not making.done():
+            for base in bases(pool):
+                done = base_command(stack, 'evict', '--retire', base)
+                evicted.append(done.returncode)
+
+    assert 0 in evicted
+    for volume in making.result():
+        assert pool.read(volume, len(qcow2.head)) == qcow2.head
     tidy.delete()
 
 

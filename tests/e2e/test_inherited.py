@@ -5,9 +5,12 @@ Each test does the same on both backends, and compares what became of it.
 """
 
 import os
+import re
+import subprocess
 import uuid
 
 import pytest
+import rados
 
 from tests.e2e import api
 from tests.e2e.conftest import Pool
@@ -57,6 +60,14 @@ def _configuration(stack):
 @pytest.fixture(scope='module')
 def pools(cluster):
     return {backend: Pool(cluster, name) for backend, name in POOLS.items()}
+
+
+@pytest.fixture(scope='module')
+def far_pools(stack):
+    with rados.Rados(
+        rados_id='admin', conffile=str(stack.clusters[1].conf)
+    ) as cluster:
+        yield {backend: Pool(cluster, name) for backend, name in POOLS.items()}
 
 
 @pytest.fixture
@@ -238,3 +249,94 @@ def test_generic_migration_copies_all_there_and_back(
         assert pools[backend].parent(volume) is None
         (left,) = POOLS.keys() - {backend}
         assert not pools[left].holds(volume)
+
+
+@pytest.fixture
+def decrypted(stack, pools, tmp_path):
+    """The beginning of an encrypted volume, as a hypervisor reads it."""
+    conf = (stack.folder / 'cinder' / 'cinder.conf').read_text()
+    key = re.search(r'^fixed_key = (\w+)$', conf, re.MULTILINE)[1]
+    encrypted, plain = tmp_path / 'encrypted', tmp_path / 'plain'
+
+    def decrypted(backend, volume):
+        encrypted.write_bytes(pools[backend].read(volume, 32 * MIB))
+        subprocess.run(
+            [
+                *('qemu-img', 'convert', '-O', 'raw'),
+                *('--object', f'secret,id=key,data={key}', '--image-opts'),
+                'driver=luks,key-secret=key,file.driver=file,'
+                f'file.filename={encrypted}',
+                plain,
+            ],
+            check=True,
+        )
+        return plain.read_bytes()
+
+    return decrypted
+
+
+def test_encrypted_volume_holds_its_image_and_the_next_one(
+    cloud, tidy, volume_type, image, decrypted
+):
+    other = tidy.image(OTHER_CONTENT)
+    encryption = {
+        'provider': 'luks',
+        'cipher': 'aes-xts-plain64',
+        'key_size': 256,
+        'control_location': 'front-end',
+    }
+
+    def outcome(backend):
+        kind = volume_type(backend)
+        body = {'encryption': encryption}
+        api.act(cloud, f'/types/{kind}/encryption', body)
+        volume = tidy.volume(kind, image)
+        first = decrypted(backend, volume).startswith(CONTENT)
+        reimage = {'os-reimage': {'image_id': other}}
+        api.act(cloud, f'/volumes/{volume}/action', reimage)
+        api.wait(cloud, f'/volumes/{volume}')
+        second = decrypted(backend, volume).startswith(OTHER_CONTENT)
+        return first, second
+
+    assert same(map(outcome, BACKENDS)) == (True, True)
+
+
+def fail_over(cloud, backend, target, status):
+    """Return when the backend is on that cluster, and takes volumes."""
+    service = {'host': f'sandbox@{backend}'}
+    wanted = {**service, 'backend_id': target}
+    api.put(cloud, '/os-services/failover_host', wanted)
+
+    def done():
+        path = f'/os-services?binary=cinder-volume&host={service["host"]}'
+        (found,) = api.get(cloud, path)['services']
+        return found['replication_status'] == status
+
+    wait_until(done, pause_seconds=0.1)
+    enabled = {**service, 'binary': 'cinder-volume'}
+    api.put(cloud, '/os-services/enable', enabled)
+
+
+def test_after_a_failover_volumes_are_made_in_the_other_cluster(
+    cloud, tidy, pools, far_pools, image
+):
+    there = tidy.image(CONTENT, store='far')
+
+    def outcome(backend):
+        volume = tidy.volume(backend, image)
+        fail_over(cloud, backend, 'far', 'failed-over')
+        lost = cloud.volume(volume).status  # it is not replicated
+        new = tidy.volume(backend, there)
+        content = far_pools[backend].content(new)
+        parent = far_pools[backend].parent(new)
+        cloud.delete_volume(new)
+        fail_over(cloud, backend, 'default', 'enabled')
+        kept = pools[backend].content(volume)
+        return lost, content, parent, kept
+
+    assert same(map(outcome, BACKENDS)) == (
+        'error',
+        CONTENT.rstrip(b'\0'),
+        f'images/{there}@snap',
+        CONTENT.rstrip(b'\0'),
+    )
