@@ -8,14 +8,7 @@ import subprocess
 
 import pytest
 
-from tests.e2e.bases import (
-    base_command,
-    bases,
-    cow_options,
-    evict,
-    lines,
-    packed,
-)
+from tests.e2e.bases import base_command, bases, cow_options, lines, packed
 from tests.waiting import wait_until
 
 pytestmark = pytest.mark.usefixtures('nothing_is_left')

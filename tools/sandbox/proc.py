@@ -8,7 +8,7 @@ import os
 import pathlib
 
 # Positions in /proc/PID/stat after the command's closing bracket; proc(5).
-_STATE, _SESSION, _START_TIME = 0, 3, 19
+_STATE, _SESSION, _THREADS, _START_TIME = 0, 3, 17, 19
 # User and system, its own and those of its children that have ended.
 _TICKS = slice(11, 15)
 
@@ -22,12 +22,12 @@ class Identity:
 
     @property
     def alive(self) -> bool:
-        """Whether it runs. A zombie does not."""
+        """Whether it runs. A zombie does not, once its last thread is gone."""
         reap(self.pid)
         stat = _stat(self.pid)
         return (
             stat is not None
-            and stat[_STATE] not in 'ZX'
+            and (stat[_STATE] not in 'ZX' or int(stat[_THREADS]) > 1)
             and int(stat[_START_TIME]) == self.start_ticks
         )
 
