@@ -369,6 +369,12 @@ def test_more_than_64_bitmaps_of_a_qcow2_are_refused():
     assert '65 bitmaps' in refusal('qcow2', hostile.many_bitmaps(65))
 
 
+def test_more_than_64_internal_snapshots_of_a_qcow2_are_refused():
+    check('qcow2', hostile.qcow2(snapshots=64))
+    found = refusal('qcow2', hostile.qcow2(snapshots=65))
+    assert '65 internal snapshots' in found
+
+
 def test_header_extensions_that_are_not_seen_whole_are_refused():
     unknown = hostile.extension(0x12345678, bytes(2**16 - 104 - 8))
     check('qcow2', hostile.qcow2(more=unknown))  # up to the cluster's end
