@@ -11,6 +11,7 @@ import os
 
 import pytest
 import rados
+import rbd
 
 from cinder_cow.backends import base_names
 from cinder_cow.backends.base_store import BuildRecord
@@ -143,10 +144,9 @@ def kept(either_lab):
         }
         write_omap(either_lab, 'cow_bases', records)
     write_base(either_lab, RETIRED)
-    for name in (UNFINISHED, SCRATCH):
-        either_lab.image(
-            CONTENT[:4096], pool='volumes', name=name, protect=False
-        )
+    with either_lab.rados.open_ioctx('volumes') as ioctx:
+        for name in (UNFINISHED, SCRATCH):
+            rbd.RBD().create(ioctx, name, len(CONTENT), ORDER, False)
     write_omap(either_lab, 'cow_builds', BUILDS)
     write_omap(either_lab, 'cow_warm', NOTES)
     return either_lab

@@ -110,13 +110,15 @@ def delete(cloud, path):
 
 
 def host(cloud, backend):
-    """The host of a backend, as migrations name it."""
-    (found,) = (
-        each.name
-        for each in cloud.connection.block_storage.backend_pools()
-        if each.name.partition('@')[2].partition('#')[0] == backend
-    )
-    return found
+    """The host of a backend, as migrations name it, once it takes volumes."""
+
+    def found():
+        for each in cloud.connection.block_storage.backend_pools():
+            if each.name.partition('@')[2].partition('#')[0] == backend:
+                return each.name
+        return None
+
+    return _until(backend, found)
 
 
 def _at_rest(found):

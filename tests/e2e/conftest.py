@@ -213,6 +213,19 @@ class Pool:
     def holds(self, volume_id):
         return f'volume-{volume_id}' in self.names()
 
+    @contextlib.contextmanager
+    def mirroring(self):
+        """The images that are told to are mirrored meanwhile."""
+        with self._cluster.open_ioctx(self._name) as ioctx:
+            rbd.RBD().mirror_mode_set(ioctx, rbd.RBD_MIRROR_MODE_IMAGE)
+            yield
+            rbd.RBD().mirror_mode_set(ioctx, rbd.RBD_MIRROR_MODE_DISABLED)
+
+    def is_mirrored(self, volume_id):
+        with self.opened(volume_id) as image:
+            state = image.mirror_image_get_info()['state']
+        return state == rbd.RBD_MIRROR_IMAGE_ENABLED
+
     def wait_for_data(self, volume_id, seconds=30):
         """Return when something is written to a volume that is made."""
         deadline = time.monotonic() + seconds

@@ -4,6 +4,7 @@
 Each test does the same on both backends, and compares what became of it.
 """
 
+import contextlib
 import os
 import re
 import subprocess
@@ -12,6 +13,7 @@ import uuid
 import pytest
 import rados
 
+from sandbox.errors import SandboxError
 from tests.e2e import api
 from tests.e2e.conftest import Pool
 from tests.e2e.walk import CONNECTOR, POOLS
@@ -44,7 +46,8 @@ def _configuration(stack):
         *('auth', 'caps', 'client.cinder'),
         *('mon', 'profile rbd', 'osd', caps, 'mgr', caps),
     )
-    lines = []
+    # The scheduler hears so soon of a backend that has failed over.
+    lines = ['[DEFAULT]', 'backend_stats_polling_interval = 3']
     for backend, pool in POOLS.items():
         lines.append(f'[{backend}]')
         # os-brick looks in /etc/ceph, and is led to the keyring.
@@ -251,6 +254,27 @@ def test_generic_migration_copies_all_there_and_back(
         assert not pools[left].holds(volume)
 
 
+def test_volume_is_mirrored_as_its_type_wants(cloud, tidy, pools, volume_type):
+    def outcome(backend):
+        pool = pools[backend]
+        mirrored = volume_type(backend, replication_enabled='<is> True')
+        plain = volume_type(backend)
+        volume = api.create(cloud, 1, mirrored)
+        path = f'/volumes/{volume}'
+        before = api.get(cloud, path)['volume']['replication_status']
+        was_mirrored = pool.is_mirrored(volume)
+        retype = {'new_type': plain, 'migration_policy': 'never'}
+        api.act(cloud, f'{path}/action', {'os-retype': retype})
+        api.wait(cloud, path)
+        after = api.get(cloud, path)['volume']['replication_status']
+        return before, was_mirrored, after, pool.is_mirrored(volume)
+
+    with pools['cow'].mirroring(), pools['upstream'].mirroring():
+        found = same(map(outcome, BACKENDS))
+        tidy.delete_volumes()
+    assert found == ('enabled', True, 'disabled', False)
+
+
 @pytest.fixture
 def decrypted(stack, pools, tmp_path):
     """The beginning of an encrypted volume, as a hypervisor reads it."""
@@ -275,6 +299,14 @@ def decrypted(stack, pools, tmp_path):
     return decrypted
 
 
+def at_last(action):
+    """On a busy host qemu-img may fail to measure what iterations cost it."""
+    for _ in range(2):
+        with contextlib.suppress(SandboxError, AssertionError):
+            return action()
+    return action()
+
+
 def test_encrypted_volume_holds_its_image_and_the_next_one(
     cloud, tidy, volume_type, image, decrypted
 ):
@@ -290,47 +322,57 @@ def test_encrypted_volume_holds_its_image_and_the_next_one(
         kind = volume_type(backend)
         body = {'encryption': encryption}
         api.act(cloud, f'/types/{kind}/encryption', body)
-        volume = tidy.volume(kind, image)
+        volume = at_last(lambda: tidy.volume(kind, image))
         first = decrypted(backend, volume).startswith(CONTENT)
-        reimage = {'os-reimage': {'image_id': other}}
-        api.act(cloud, f'/volumes/{volume}/action', reimage)
-        api.wait(cloud, f'/volumes/{volume}')
+
+        def reimage():
+            action = {'os-reimage': {'image_id': other}}
+            api.act(cloud, f'/volumes/{volume}/action', action)
+            api.wait(cloud, f'/volumes/{volume}')
+
+        at_last(reimage)
         second = decrypted(backend, volume).startswith(OTHER_CONTENT)
         return first, second
 
     assert same(map(outcome, BACKENDS)) == (True, True)
 
 
-def fail_over(cloud, backend, target, status):
+ENABLE = "UPDATE services SET disabled = 0 WHERE host = 'sandbox@{}'"
+
+
+def fail_over(stack, cloud, backend, target, status):
     """Return when the backend is on that cluster, and takes volumes."""
-    service = {'host': f'sandbox@{backend}'}
-    wanted = {**service, 'backend_id': target}
+    host = f'sandbox@{backend}'
+    wanted = {'host': host, 'backend_id': target}
     api.put(cloud, '/os-services/failover_host', wanted)
 
     def done():
-        path = f'/os-services?binary=cinder-volume&host={service["host"]}'
+        path = f'/os-services?binary=cinder-volume&host={host}'
         (found,) = api.get(cloud, path)['services']
         return found['replication_status'] == status
 
     wait_until(done, pause_seconds=0.1)
-    enabled = {**service, 'binary': 'cinder-volume'}
-    api.put(cloud, '/os-services/enable', enabled)
+    # The API of 29.0.0 answers that it enables a service, and does not.
+    stack.sql('cinder', ENABLE.format(backend))
+    api.host(cloud, backend)
 
 
 def test_after_a_failover_volumes_are_made_in_the_other_cluster(
-    cloud, tidy, pools, far_pools, image
+    stack, cloud, tidy, pools, far_pools, image
 ):
     there = tidy.image(CONTENT, store='far')
 
     def outcome(backend):
         volume = tidy.volume(backend, image)
-        fail_over(cloud, backend, 'far', 'failed-over')
-        lost = cloud.volume(volume).status  # it is not replicated
-        new = tidy.volume(backend, there)
-        content = far_pools[backend].content(new)
-        parent = far_pools[backend].parent(new)
-        cloud.delete_volume(new)
-        fail_over(cloud, backend, 'default', 'enabled')
+        try:
+            fail_over(stack, cloud, backend, 'far', 'failed-over')
+            lost = cloud.volume(volume).status  # it is not replicated
+            new = tidy.volume(backend, there)
+            content = far_pools[backend].content(new)
+            parent = far_pools[backend].parent(new)
+            cloud.delete_volume(new)
+        finally:
+            fail_over(stack, cloud, backend, 'default', 'enabled')
         kept = pools[backend].content(volume)
         return lost, content, parent, kept
 

@@ -5,7 +5,7 @@ import random
 
 import pytest
 
-from tests.e2e.bases import evict, packed
+from tests.e2e.bases import bases, evict, packed
 from tests.e2e.conftest import Pool
 from tests.e2e.test_leftovers import cached, contents
 from tests.e2e.walk import ANYWHERE, POOLS, Walk
@@ -19,6 +19,12 @@ DRIVERS = {
 CACHE = """\
 image_volume_cache_enabled = True
 """
+
+
+@pytest.fixture(scope='module', autouse=True)
+def _default_afterwards(stack):
+    yield
+    stack.restart_cinder_volume()
 
 
 @pytest.fixture(scope='module')
@@ -69,6 +75,7 @@ def test_volumes_survive_each_change_of_the_driver(
                 print(f'{driver}: {step.__name__}')
                 step()
             walk.compare()
+        assert bases(pools['cow'])
         walk.delete(kept=0)
     tidy.delete()  # Cinder's image-volume cache, too
     for pool in pools.values():

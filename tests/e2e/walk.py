@@ -84,9 +84,11 @@ class Walk:
             assert pool.content(volume.id) == volume.content, volume.id
 
     def create(self):
-        image, content = self._random.choice(self._images)
-        created = api.create(self._cloud, 1, 'cow', imageRef=image)
-        return self._add(created, 'cow', content, 1)
+        """One of each image; the last."""
+        for image, content in self._images:
+            created = api.create(self._cloud, 1, 'cow', imageRef=image)
+            self._add(created, 'cow', content, 1)
+        return self.volumes[-1]
 
     def write(self):
         """As a hypervisor does, by the name that Cinder tells it."""

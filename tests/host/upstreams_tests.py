@@ -10,9 +10,10 @@ import json
 import sys
 import unittest
 
-# First: a cold import of cinder.image.glance fails in 25 to 29.
-from cinder.volume.drivers import rbd  # isort: skip
+# First: it chooses the concurrency mode.
+import cinder.tests.unit  # noqa: F401  isort: skip
 from cinder.tests.unit.volume.drivers import test_rbd
+from cinder.volume.drivers import rbd
 
 from cinder_cow import opts
 from cinder_cow.driver import CowRBDDriver
