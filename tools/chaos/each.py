@@ -16,6 +16,7 @@ from chaos.faults.fault import Fault
 from chaos.images import Image
 from chaos.site import Site
 from chaos.strikes import strike_once
+from measuring.screen import tell
 
 #: Whose base takes longest: it is downloaded, and then converted.
 DISK = 'qcow2-disk'
@@ -68,6 +69,10 @@ def _once(site: Site, fault: Fault) -> Row:
     after, next_seconds = _Create(site, image).ended()
     if after != DONE:
         site.book.violated(f'the next volume after {fault.name}: {after}')
+    tell(
+        f'      create: {outcome} {cause} in {seconds:.1f} s,'
+        f' the next in {next_seconds:.1f} s'
+    )
     return Row(fault.name, outcome, cause, seconds, next_seconds)
 
 
