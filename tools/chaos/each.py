@@ -98,6 +98,7 @@ class _Create:
         volume = Volume('', self._image.kind.owner, self._image.content, 1)
         self._outcome = asking.make(volume, image_id=self._image.image_id)
         self._seconds = time.monotonic() - self._began
+        self._site.book.count('create', self._outcome, self._seconds)
         self._site.wait_healthy()
         if volume in self._site.book.volumes:
             asking.delete(volume)
