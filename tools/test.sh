@@ -103,7 +103,7 @@ run_kind() {
     ceph | e2e)
         limited 30m python -m pytest --durations=5 ${tested:+"$tested"} "$@"
         ;;
-    chaos) limited 15m tools/chaos.sh 2 --seed 1 --hosts 2 "$@" ;;
+    chaos) limited 15m tools/chaos.sh 1.5 --seed 1 --hosts 2 "$@" ;;
     esac
 }
 

@@ -16,6 +16,7 @@ from chaos.faults.fault import Fault
 from chaos.images import Image
 from chaos.site import Site
 from chaos.strikes import strike_once
+from measuring.screen import tell
 
 #: Whose base takes longest: it is downloaded, and then converted.
 DISK = 'qcow2-disk'
@@ -68,6 +69,10 @@ def _once(site: Site, fault: Fault) -> Row:
     after, next_seconds = _Create(site, image).ended()
     if after != DONE:
         site.book.violated(f'the next volume after {fault.name}: {after}')
+    tell(
+        f'      create: {outcome} {cause} in {seconds:.1f} s,'
+        f' the next in {next_seconds:.1f} s'
+    )
     return Row(fault.name, outcome, cause, seconds, next_seconds)
 
 
@@ -93,6 +98,7 @@ class _Create:
         volume = Volume('', self._image.kind.owner, self._image.content, 1)
         self._outcome = asking.make(volume, image_id=self._image.image_id)
         self._seconds = time.monotonic() - self._began
+        self._site.book.count('create', self._outcome, self._seconds)
         self._site.wait_healthy()
         if volume in self._site.book.volumes:
             asking.delete(volume)

@@ -7,7 +7,8 @@ import random
 
 from chaos.asking import DONE, NOTHING, REFUSED, REIMAGE, Asking
 from chaos.book import Volume
-from chaos.site import Site
+from chaos.images import Image
+from chaos.site import THREADING, Site
 
 #: More volumes are not made at a time.
 MOST_VOLUMES = 20
@@ -113,9 +114,7 @@ def reimage(doing: Doing) -> str:
     ) as volume:
         if volume is None:
             return NOTHING
-        image = doing.chooser.choice(
-            [e for e in doing.site.images if e.is_for(volume.project)]
-        )
+        image = doing.chooser.choice(_replacements(doing.site, volume))
         before, volume.content = volume.content, None
         outcome = doing.asking.act(
             volume,
@@ -162,6 +161,19 @@ def evict(doing: Doing) -> str:
 def sweep(doing: Doing) -> str:
     """All bases without children go."""
     return doing.asking.command('base', 'sweep', '--max-idle-seconds', '0')
+
+
+def _replacements(site: Site, volume: Volume) -> list[Image]:
+    """The images that a volume can be given.
+
+    What has to be converted is left to Cinder, and with native threads its
+    download hangs when another is going on: it waits for an event of eventlet
+    (29.0, cinder/image/image_utils.py, fetch).
+    """
+    found = [each for each in site.images if each.is_for(volume.project)]
+    if site.concurrency == THREADING:
+        found = [each for each in found if each.kind.disk_format == 'raw']
+    return found
 
 
 def _is_whole(volume: Volume) -> bool:

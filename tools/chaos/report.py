@@ -40,7 +40,7 @@ class Report:
             grown = getattr(self.after, field.name) - getattr(
                 self.before, field.name
             )
-            allowed = getattr(growth.ALLOWED, field.name)
+            allowed = self.hosts * getattr(growth.ALLOWED, field.name)
             if grown > allowed:
                 self.book.violated(
                     f'cinder-volume has grown by {grown} {field.name},'
