@@ -30,6 +30,7 @@ SETTINGS = {
         'admin_project_name': 'admin',
         'admin_domain_name': 'Default',
         'create_isolated_networks': 'false',
+        'tempest_roles': 'member',
     },
     'service_available': {
         'nova': 'false',

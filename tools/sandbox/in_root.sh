@@ -16,6 +16,8 @@ unset IN_ROOT_MOUNTS
 
 root=$1
 shift
+# A mount of its own: unshare works there too, for a root within a root.
+mount --rbind "$root" "$root"
 mount --rbind /dev "$root/dev"
 mount -t proc proc "$root/proc"
 while [ "$1" != -- ]; do
