@@ -90,8 +90,11 @@ def write(found: Iterable[tuple[Pair, Outcome]]) -> None:
     report.write_part('ceph', rows, page_table(rows))
 
 
-def page_table(rows: Iterable[dict[str, Any]]) -> Iterator[str]:
+def page_table(rows: list[dict[str, Any]]) -> Iterator[str]:
     """The lines of the page."""
+    if not rows:
+        yield report.NOTHING
+        return
     yield from report.header('client', 'cluster', 'Python', 'tests')
     for row in rows:
         said = row['detail'] if row['ok'] else 'no'

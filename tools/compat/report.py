@@ -17,6 +17,8 @@ PAGE = PAGES / 'compatibility.rst'
 RESULT = PAGES / 'compatibility.json'
 #: Whose versions are shown.
 PACKAGES = ('cinder', 'oslo.utils', 'urllib3', 'cliff')
+#: Of a part that has no result in the repository.
+NOTHING = 'It has not been run for this version yet.'
 COLUMNS = ('install', *CHECKS)
 
 

@@ -1,7 +1,7 @@
 # SPDX-License-Identifier: Apache-2.0
 """Tempest's tests of volumes, with our volume type and with upstream's."""
 
-from collections.abc import Iterable, Iterator
+from collections.abc import Iterator
 import configparser
 from dataclasses import dataclass
 import os
@@ -178,8 +178,11 @@ def write(found: dict[str, Result]) -> None:
     report.write_part('tempest', rows, page_table(rows))
 
 
-def page_table(rows: Iterable[dict[str, Any]]) -> Iterator[str]:
+def page_table(rows: list[dict[str, Any]]) -> Iterator[str]:
     """The lines of the page."""
+    if not rows:
+        yield report.NOTHING
+        return
     yield from report.header('volume type', 'passed', 'skipped', 'failed')
     for row in rows:
         yield from report.line(

@@ -31,25 +31,26 @@ def test_page_has_the_result_of_every_setup():
     assert tried == {tuple(getattr(each, key) for key in keys) for each in ALL}
 
 
-def test_page_has_the_result_of_every_pair_of_ceph():
-    found = json.loads(report.part('ceph').read_text())
+@pytest.mark.parametrize(
+    ('name', 'page_table'),
+    [('ceph', ceph.page_table), ('tempest', tempest.page_table)],
+)
+def test_page_has_what_was_found(name, page_table):
+    found = json.loads(report.part(name).read_text())
 
-    assert '\n'.join(ceph.page_table(found)) in report.PAGE.read_text()
-    pairs = {(each['client'], each['cluster']) for each in found}
-    assert pairs == {
-        (ceph.VERSIONS[each.client], ceph.VERSIONS[each.cluster])
-        for each in ceph.ALL
-    }
-    assert all(each['ok'] for each in found)
+    table = '\n'.join(page_table(found))
+
+    assert f'.. begin of {name}\n\n{table}\n\n.. end of {name}' in (
+        report.PAGE.read_text()
+    )
 
 
-def test_page_has_the_result_of_tempest_with_both_types():
+def test_no_failure_is_claimed_to_be_all_right():
+    for each in json.loads(report.part('ceph').read_text()):
+        assert each['ok'], each
     found = json.loads(report.part('tempest').read_text())
-
-    assert '\n'.join(tempest.page_table(found)) in report.PAGE.read_text()
-    ours, upstreams = found
-    assert (ours['type'], upstreams['type']) == tempest.TYPES
-    assert set(ours['failed']) <= set(upstreams['failed'])
+    failed = {each['type']: set(each['failed']) for each in found}
+    assert failed.get('cow', set()) <= failed.get('upstream', set())
 
 
 TEMPEST_SAID = """\
