@@ -3,6 +3,7 @@
 
 # Runs the tests: all of them, or the kinds that are named, in this order.
 #   tools/test.sh [lint|types|unit|docs|host|compat|ceph|e2e|chaos]... [-- PYTEST ARGUMENTS]
+#   tools/test.sh tempest [-- --write]
 #
 # Paths among the arguments, which begin with tests/, take the place of the
 # kind's own folder: tools/test.sh unit -- tests/unit/planning/test_plan.py
@@ -20,14 +21,16 @@ repo=$(cd -- "$(dirname -- "${BASH_SOURCE[0]}")/.." && pwd)
 cd "$repo"
 
 usage() {
-    echo "usage: tools/test.sh [lint|types|unit|docs|host|compat|ceph|e2e|chaos]... [-- PYTEST ARGUMENTS]" >&2
+    echo "usage: tools/test.sh [lint|types|unit|docs|host|compat|ceph|e2e|chaos|tempest]... [-- ARGUMENTS]" >&2
     exit 2
 }
 
 kinds=()
 while [ $# -gt 0 ]; do
     case $1 in
-    lint | types | unit | docs | host | compat | ceph | e2e | chaos) kinds+=("$1") ;;
+    lint | types | unit | docs | host | compat | ceph | e2e | chaos | tempest)
+        kinds+=("$1")
+        ;;
     --)
         shift
         break
@@ -100,6 +103,7 @@ run_kind() {
         if [ $all = yes ]; then set -- --short; fi
         limited 40m tools/compat.sh "$@"
         ;;
+    tempest) limited 40m tools/compat.sh --tempest "$@" ;;
     ceph | e2e)
         limited 30m python -m pytest --durations=5 ${tested:+"$tested"} "$@"
         ;;

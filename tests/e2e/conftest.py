@@ -20,12 +20,18 @@ ZERO = b'\0'
 
 @pytest.fixture(scope='session')
 def stack(tmp_path_factory):
-    """The whole stack; CINDER_COW_SANDBOX names one that runs already."""
+    """The whole stack; CINDER_COW_SANDBOX names one that runs already.
+
+    SANDBOX_CONCURRENCY says how cinder-volume runs, where no test says so.
+    """
     running = os.environ.get('CINDER_COW_SANDBOX')
     if running:
         yield Stack.load(pathlib.Path(running))
         return
-    stack = Stack.up(tmp_path_factory.mktemp('stack'), Options())
+    options = Options(
+        concurrency=os.environ.get('SANDBOX_CONCURRENCY', 'eventlet')
+    )
+    stack = Stack.up(tmp_path_factory.mktemp('stack'), options)
     try:
         yield stack
     finally:

@@ -17,8 +17,8 @@ MIB = 2**20
 
 
 @pytest.fixture(scope='module')
-def eventlet(stack):
-    stack.restart_cinder_volume(cow_options(stack), 'eventlet')
+def default_options(stack):
+    stack.restart_cinder_volume(cow_options(stack))
 
 
 @pytest.fixture
@@ -27,7 +27,7 @@ def qcow2(tmp_path):
 
 
 def test_equal_images_in_all_stores_share_a_base(
-    eventlet, tidy, pool, log, qcow2
+    default_options, tidy, pool, log, qcow2
 ):
     volumes = []
     for store in ('ceph', 'far', 'disk'):
@@ -70,7 +70,7 @@ def test_volumes_are_whole_though_their_base_is_evicted_meanwhile(
 
 
 def test_image_in_another_cluster_is_read_by_librbd(
-    eventlet, tidy, pool, log, qcow2
+    default_options, tidy, pool, log, qcow2
 ):
     image = tidy.image(qcow2.file, store='far', disk_format='qcow2')
 
@@ -83,7 +83,7 @@ def test_image_in_another_cluster_is_read_by_librbd(
 
 
 def test_raw_image_of_a_file_store_has_a_base_too(
-    eventlet, tidy, pool, log, qcow2
+    default_options, tidy, pool, log, qcow2
 ):
     image = tidy.image(qcow2.head, store='disk')
 
@@ -120,7 +120,7 @@ def hostile(stack, tidy, folder, *options, size='1G'):
 
 
 def test_image_with_a_backing_file_is_refused(
-    eventlet, stack, tidy, pool, log, tmp_path
+    default_options, stack, tidy, pool, log, tmp_path
 ):
     backing = ('-b', '/etc/passwd', '-F', 'raw')
     image = hostile(stack, tidy, tmp_path, *backing)
@@ -133,7 +133,7 @@ def test_image_with_a_backing_file_is_refused(
 
 
 def test_disk_larger_than_the_volume_is_refused(
-    eventlet, stack, tidy, pool, log, tmp_path
+    default_options, stack, tidy, pool, log, tmp_path
 ):
     cluster = ('-o', 'cluster_size=2M')
     image = hostile(stack, tidy, tmp_path, *cluster, size='2P')

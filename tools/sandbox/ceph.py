@@ -4,6 +4,7 @@
 
 import concurrent.futures
 import json
+import os
 import pathlib
 import shutil
 import types
@@ -16,6 +17,11 @@ OSD_BYTES = 20 << 30  # of a sparse file
 MEMSTORE_BYTES = 4 << 30
 START_SECONDS = 60.0
 _IDS = {'mon': 'a', 'mgr': 'x', 'osd': '0'}
+
+# The root of another Debian, whose daemons are taken; the commands of clients
+# stay this machine's.
+_ROOT_VARIABLE = 'SANDBOX_CEPH_ROOT'
+_IN_ROOT = pathlib.Path(__file__).with_name('in_root.sh')
 
 _ALL = (
     '--cap',
@@ -69,6 +75,7 @@ class Cluster:
         self.clone_format = clone_format
         self.store = store
         self.conf = self.folder / 'ceph.conf'
+        self._root = os.environ.get(_ROOT_VARIABLE)
         self._shared = processes is not None
         self._processes = processes or process.Processes(self.folder)
 
@@ -279,8 +286,17 @@ class Cluster:
     def _run_daemon(self, daemon: str) -> None:
         self._processes.start(
             f'{self.name}-{daemon}',
-            [f'ceph-{daemon}', '-i', _IDS[daemon], '-c', self.conf, '-f'],
+            [*self._inside(), f'ceph-{daemon}', '-i', _IDS[daemon]]
+            + ['-c', self.conf, '-f'],
         )
 
     def _run(self, *argv: str | pathlib.Path) -> None:
-        self._processes.run(f'{self.name}-{pathlib.Path(argv[0]).name}', argv)
+        self._processes.run(
+            f'{self.name}-{pathlib.Path(argv[0]).name}',
+            [*self._inside(), *argv],
+        )
+
+    def _inside(self) -> tuple[str | pathlib.Path, ...]:
+        if self._root is None:
+            return ()
+        return _IN_ROOT, self._root, self._processes.folder, '--'

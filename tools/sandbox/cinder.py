@@ -39,6 +39,8 @@ cow_base_max_share_per_project = 1
 _COW_DRIVER_VARIABLE = 'SANDBOX_COW_DRIVER'
 # A virtual environment with another release of Cinder.
 _PREFIX_VARIABLE = 'SANDBOX_CINDER_PREFIX'
+# Of a volume whose user names no type: cow or upstream.
+_DEFAULT_TYPE_VARIABLE = 'SANDBOX_DEFAULT_TYPE'
 
 # In cinder-volume's log: a backend works, or will never do.
 _READY = 'Driver post RPC initialization completed successfully.'
@@ -92,6 +94,7 @@ class Cinder:
             prefix=self._prefix,
             password=rest.PASSWORD,
             database=self._database.url('cinder'),
+            default_type=os.environ.get(_DEFAULT_TYPE_VARIABLE, 'upstream'),
             cow_driver=driver,
             ceph_conf=neighbours.ceph_conf,
             cow_options=COW_OPTIONS if ours else '',
