@@ -179,6 +179,30 @@ def test_base_of_one_volume_goes_after_hours_not_after_days():
     ) == [('once', EvictionReason.USED_ONCE)]
 
 
+@pytest.mark.parametrize('limit', [0, 440])
+def test_base_of_one_volume_goes_when_it_was_idle_for_the_limit(limit):
+    once = stored('once', NOW - 440, created=NOW - 500)
+
+    assert chosen([once], once_idle_seconds=limit) == [
+        ('once', EvictionReason.USED_ONCE)
+    ]
+
+
+def test_no_base_stays_where_none_may_be():
+    assert chosen([stored('a'), stored('b')], max_count=0) == [
+        ('a', EvictionReason.COUNT),
+        ('b', EvictionReason.COUNT),
+    ]
+
+
+def test_share_of_a_project_is_one_of_the_share_of_the_pool():
+    bases = [stored('a', 1, owner='p'), stored('b', 2, owner='p')]
+
+    assert chosen(bases, max_share=0.5, max_share_per_project=0.2) == [
+        ('a', EvictionReason.PROJECT_BYTES)
+    ]
+
+
 def test_base_that_was_built_ahead_stays_as_long_as_others():
     ahead = stored('ahead', 0, created=0.0, warmed=True)
 

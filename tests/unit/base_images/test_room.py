@@ -182,3 +182,53 @@ def test_what_is_built_ahead_evicts_nothing(store, image):
         room.require(store, EvictionLimits(max_share=0.3), need)
 
     assert set(store.things) == {A, B}
+
+
+@pytest.mark.parametrize(('most_bytes', 'gone'), [(100, 1), (101, 2)])
+def test_share_is_of_the_same_pool_when_a_base_has_gone(
+    store, require, most_bytes, gone
+):
+    assert require(most_bytes, max_share=0.2) == gone
+
+
+@pytest.mark.parametrize(
+    ('most_bytes', 'gone'), [(200, 0), (201, 1), (300, 1)]
+)
+def test_project_may_take_its_share_to_the_last_byte(
+    store, require, most_bytes, gone
+):
+    limits = {'max_share': 0.6, 'max_share_per_project': 0.5}
+
+    assert require(most_bytes, owner='p-b', **limits) == gone
+
+
+def test_builds_of_another_project_do_not_count_for_this_one(store, require):
+    store.set_build_record(
+        'cow-base-x', BuildRecord(reserved_bytes=250, owner='other')
+    )
+
+    assert require(100, max_bytes=600, max_share_per_project=0.5) == 0
+
+
+def test_base_may_take_all_that_bases_may(store, require):
+    assert require(300, max_bytes=300) == 2
+
+
+@pytest.mark.parametrize(('most', 'gone'), [(4, 0), (3, 1), (2, 2)])
+def test_bases_that_are_being_built_are_counted(store, require, most, gone):
+    store.set_build_record('cow-base-x', BuildRecord(reserved_bytes=1))
+
+    assert require(1, max_count=most) == gone
+
+
+def test_no_base_is_built_where_none_may_be(store, require):
+    with pytest.raises(errors.NoRoomForBase, match='cow_base_max_count is 0'):
+        require(1, max_count=0)
+
+
+def test_base_that_volumes_need_is_asked_for_them_once(store, require):
+    store.add('cow-base-c', b'c', last_used=3, stored_bytes=100)
+    store.clone(store.find(A), 'volume-1')
+
+    assert require(1, max_count=2) == 2
+    assert store.calls.count(('children', A)) == 1

@@ -30,11 +30,18 @@ def test_active_image_that_fits_is_taken():
 
 @pytest.mark.parametrize('name', ['size', 'virtual_size'])
 def test_image_one_byte_too_large_is_not(name):
-    with pytest.raises(errors.ImageTooBig, match='at least 3 GiB'):
+    with pytest.raises(errors.ImageTooBig, match='at least 3 GiB') as caught:
         api_checks.require_taken(ACTIVE | {name: 2 * GIB + 1}, 2)
+
+    assert vars(caught.value) == {
+        'image_id': 'i',
+        'image_bytes': 2 * GIB + 1,
+        'volume_bytes': 2 * GIB,
+    }
 
 
 def test_volume_smaller_than_min_disk_is_not():
+    api_checks.require_taken(ACTIVE | {'min_disk': 5}, 5)
     with pytest.raises(api_checks.VolumeTooSmall, match='at least 5 GiB'):
         api_checks.require_taken(ACTIVE | {'min_disk': 5}, 4)
 

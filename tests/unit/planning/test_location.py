@@ -55,3 +55,14 @@ def test_other_store_is_refused_by_its_scheme_alone(url, scheme):
     assert answer.code is RefusalCode.NOT_RBD
     assert scheme in answer.reason
     assert 'secret' not in str(answer)
+
+
+@pytest.mark.parametrize(
+    ('url', 'shown'),
+    [
+        ('swift+https://user:secret@host/1', 'swift+https://...'),
+        ('nothing', 'no URL'),
+    ],
+)
+def test_of_a_foreign_location_the_scheme_is_shown(url, shown):
+    assert location.label(url) == shown
