@@ -19,6 +19,7 @@ class _Paused(Fault):
     """A daemon that stands still."""
 
     daemon = ''
+    hold_seconds = 25.0
     causes = WAITS
 
     def inject(self) -> None:
@@ -31,15 +32,20 @@ class _Paused(Fault):
 class PauseOsd(_Paused):
     name = 'OSD paused'
     daemon = 'osd'
-    #: After the 16 s of a PG's read lease (osd_heartbeat_grace * 0.8) the only
-    #: OSD of a cluster leaves some PGs `laggy` for ever: seen with 16.2.15.
-    hold_seconds = 12.0
+
+    def undo(self) -> None:
+        """As the monitors of a cluster with more OSDs would, mark it down.
+
+        Else some PGs stay `laggy` for ever: no other OSD renews the read lease
+        that has expired meanwhile. Seen with 16.2.15.
+        """
+        super().undo()
+        self.site.stack.clusters[0].ceph('osd', 'down', '0')
 
 
 class PauseMon(_Paused):
     name = 'mon paused'
     daemon = 'mon'
-    hold_seconds = 25.0
 
 
 class _Restarted(Fault):
