@@ -28,7 +28,8 @@ def reimage(tidy, volume, image):
         microversion='3.68',
     )
     assert answer.status_code == 202, answer.text
-    return tidy.statuses(volume)
+    # All zeros of the volume are written.
+    return tidy.statuses(volume, seconds=300)
 
 
 @pytest.fixture

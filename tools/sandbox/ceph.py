@@ -121,6 +121,8 @@ class Cluster:
                 future.result()
         if self.clone_format == 2:
             self.ceph('osd', 'set-require-min-compat-client', 'mimic')
+        # Debian 13's manager loads none of its modules, which are not needed.
+        self.ceph('health', 'mute', 'MGR_MODULE_DEPENDENCY', '--sticky')
         self._processes.wait(
             f'{self.name}-osd',
             self._healthy,
@@ -284,10 +286,13 @@ class Cluster:
         )
 
     def _run_daemon(self, daemon: str) -> None:
+        # In /, as systemd starts them: Debian 13's OSD looks for its classes
+        # in lib/, relative to the folder that it runs in.
         self._processes.start(
             f'{self.name}-{daemon}',
             [*self._inside(), f'ceph-{daemon}', '-i', _IDS[daemon]]
             + ['-c', self.conf, '-f'],
+            folder='/',
         )
 
     def _run(self, *argv: str | pathlib.Path) -> None:

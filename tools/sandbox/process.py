@@ -87,9 +87,11 @@ class Processes:
         service: str,
         argv: Sequence[str | os.PathLike[str]],
         env: Mapping[str, str] | None = None,
+        folder: str | None = None,
     ) -> None:
         """Start a service in a session of its own; it outlives us.
 
+        :param folder: that it runs in; by default one of the sandbox.
         :raises Aborted: if abort() was called.
         """
         self._check_abort()
@@ -98,9 +100,10 @@ class Processes:
         environment = self._environment(service, env)
         _check_program(argv[0], environment['PATH'])
         # Not in the caller's folder: uwsgi imports from where it is.
+        place = folder or self._run_dir
         pid = os.posix_spawn(
             '/usr/bin/env',
-            ['env', '-C', self._run_dir, *argv],
+            ['env', '-C', place, *argv],
             environment,
             setsid=True,
             setsigmask=[],
