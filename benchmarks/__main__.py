@@ -29,6 +29,7 @@ from benchmarks import (
 from benchmarks.keys import KEYS
 from benchmarks.statistics import Measured
 from measuring import screen
+from sandbox import state
 from sandbox.stack import Options, Stack
 
 CACHE = pathlib.Path(__file__).parents[1] / '.cache'
@@ -40,16 +41,19 @@ class Group:
 
     keys: tuple[str, ...]
     measure: Callable[[setup.Setup], Iterator[Measured]]
+    #: Whether a quick run has it.
+    quick: bool = False
 
 
 GROUPS = (
     Group(
         ('peak_memory_mib', 'temp_bytes', 'space_per_clone_bytes'),
         resources.taken,
+        quick=True,
     ),
-    Group(('api_clone_vs_upstream',), clones.through_the_api),
-    Group(('stream_vs_upstream',), streams.through_the_api),
-    Group(('qcow2_first_vs_upstream',), conversions.near),
+    Group(('api_clone_vs_upstream',), clones.through_the_api, quick=True),
+    Group(('stream_vs_upstream',), streams.through_the_api, quick=True),
+    Group(('qcow2_first_vs_upstream',), conversions.near, quick=True),
     Group(
         ('qcow2_first_foreign_vs_upstream', 'qcow2_again_vs_upstream'),
         conversions.foreign,
@@ -57,13 +61,20 @@ GROUPS = (
     Group(
         ('clone_vs_upstream', 'clone_vs_librbd', 'clone16_vs_upstream'),
         clones.in_the_driver,
+        quick=True,
     ),
-    Group(('stream_vs_import', 'stream_noverify_vs_import'), streams.alone),
+    Group(
+        ('stream_vs_import', 'stream_noverify_vs_import'),
+        streams.alone,
+        quick=True,
+    ),
     Group(('sparse_vs_import',), streams.sparse),
     Group(('clone_at_2000_vs_first',), scale.many_clones),
     Group(('qcow2_first_warm_vs_upstream',), warmed.qcow2),
     Group(('raw_foreign_first_warm_vs_upstream',), warmed.raw_foreign),
     Group(('herd10_warm_vs_upstream',), warmed.herd),
+    Group(('herd10_warm_vs_empty',), warmed.herd_of_nothing),
+    Group(('midway_warm_vs_unwarmed',), warmed.midway),
     Group(('herd10_vs_upstream',), conversions.herd),
     # Last: they leave many volumes behind.
     Group(('api_burst50_vs_upstream',), bursts.through_the_api),
@@ -75,19 +86,19 @@ def main() -> int:
     """0 when every key has a figure, whether it meets its aim or not."""
     arguments = _arguments()
     signal.signal(signal.SIGTERM, lambda *_: sys.exit(143))
-    about = machine.about()
+    about, load = machine.about(), machine.Load()
+    groups = _chosen(arguments.only, arguments.quick)
     outcome = report.Outcome()
     rounds = setup.QUICK if arguments.quick else setup.FULL
-    stays = _is_up(arguments.folder)
+    stays = state.is_there(arguments.folder)
     with (
         tempfile.TemporaryDirectory(prefix='cow-bench-') as folder,
         _stack(arguments.folder) as stack,
         setup.Setup(stack, rounds, pathlib.Path(folder), stays) as place,
     ):
-        _measure(
-            place, _chosen(arguments.only), outcome, arguments.plot is not None
-        )
-    outcome.close()
+        _measure(place, groups, outcome, arguments.plot is not None)
+    outcome.close(key for group in groups for key in group.keys)
+    about['machine']['load'] = load.read()
     about |= {'quick': arguments.quick, 'seconds': round(screen.elapsed())}
     _deliver(report.document(outcome, about), arguments)
     return 1 if outcome.failed else 0
@@ -101,7 +112,9 @@ def _arguments() -> argparse.Namespace:
         ' 1 when a figure could not be measured.',
     )
     parser.add_argument(
-        '--quick', action='store_true', help='fewer rounds, some 5 minutes'
+        '--quick',
+        action='store_true',
+        help='fewer keys and fewer pairs of each, some 5 minutes',
     )
     parser.add_argument(
         '--json', type=pathlib.Path, metavar='FILE', help='write all figures'
@@ -117,7 +130,7 @@ def _arguments() -> argparse.Namespace:
         nargs='+',
         choices=list(KEYS),
         metavar='KEY',
-        help='measure these; all others count as failed',
+        help='measure these, and what is measured with them',
     )
     parser.add_argument(
         '--folder',
@@ -128,22 +141,16 @@ def _arguments() -> argparse.Namespace:
     return parser.parse_args()
 
 
-def _chosen(only: Sequence[str] | None) -> list[Group]:
-    return [
-        group
-        for group in GROUPS
-        if only is None or not set(only).isdisjoint(group.keys)
-    ]
-
-
-def _is_up(folder: pathlib.Path) -> bool:
-    return (folder / 'state.json').exists()
+def _chosen(only: Sequence[str] | None, quick: bool) -> list[Group]:
+    if only is None:
+        return [group for group in GROUPS if group.quick or not quick]
+    return [each for each in GROUPS if not set(only).isdisjoint(each.keys)]
 
 
 @contextlib.contextmanager
 def _stack(folder: pathlib.Path) -> Iterator[Stack]:
     """Configured for the benchmarks."""
-    if _is_up(folder):
+    if state.is_there(folder):
         screen.tell(f'Using the sandbox in {folder}, which is left up')
         stack = Stack.load(folder)
         stack.restart_cinder_volume(setup.CONFIG)

@@ -8,8 +8,9 @@ import signal
 import time
 
 from benchmarks import journal
+from benchmarks.clock import Clock
 from benchmarks.setup import CALLERS, Setup
-from benchmarks.statistics import Measured, compared, in_turns
+from benchmarks.statistics import Cost, Measured, compared, in_turns
 from measuring import screen
 
 #: Nothing is under way any more in what is stopped.
@@ -21,15 +22,16 @@ def through_the_api(setup: Setup) -> Iterator[Measured]:
 
     count = setup.rounds.through_api
 
-    def burst(driver: str, image_id: str) -> float:
+    def burst(driver: str, image_id: str) -> Cost:
         with (
             setup.volumes(many=True) as volumes,
             screen.step(f'{driver}: {count} volumes through the API'),
         ):
-            began = time.time()
+            began, clock = time.time(), Clock(setup.stack)
             ids = volumes.ask(driver, image_id, count)
             ends = setup.wait_ended(ids)
-            return max(ends[each] for each in ids) - began
+            cores = clock.read().core_seconds
+            return Cost(max(ends[each] for each in ids) - began, cores)
 
     image_id = setup.raw('ceph')
     found = in_turns(
@@ -53,15 +55,17 @@ def in_the_process(setup: Setup) -> Iterator[Measured]:
     """
     count = setup.rounds.in_process
 
-    def burst(driver: str, image_id: str) -> float:
+    def burst(driver: str, image_id: str) -> Cost:
         title = f'{driver}: {count} volumes in one cinder-volume'
         with setup.volumes(many=True) as volumes, screen.step(title):
             with _held_back(setup):
                 ids = volumes.ask(driver, image_id, count)
+                clock = Clock(setup.stack)
             setup.wait_ended(ids)
+            cores = clock.read().core_seconds
             if driver == 'cow':
                 setup.require_method('clone', *ids)
-            return journal.span(setup.journal(), ids)
+            return Cost(journal.span(setup.journal(), ids), cores)
 
     image_id = setup.raw('ceph')
     found = in_turns(

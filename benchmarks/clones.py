@@ -4,7 +4,7 @@
 from collections.abc import Iterator
 
 from benchmarks.setup import CALLERS, Setup
-from benchmarks.statistics import Measured, compared, in_turns
+from benchmarks.statistics import Measured, compared, costs, in_turns
 from measuring import screen
 
 PER_ROUND = 48
@@ -20,7 +20,10 @@ def in_the_driver(setup: Setup) -> Iterator[Measured]:
             rounds=setup.rounds.clones,
             together=[[CALLERS, PER_ROUND, setup.rounds.together]],
         )
-    alone, together = found['alone'], found['together'][str(CALLERS)]
+    alone, together = (
+        {name: costs(each) for name, each in answered.items()}
+        for answered in (found['alone'], found['together'][str(CALLERS)])
+    )
     yield compared('clone_vs_upstream', alone['cow'], alone['upstream'])
     yield compared('clone_vs_librbd', alone['cow'], alone['librbd'])
     yield compared(

@@ -4,7 +4,7 @@
 from collections.abc import Iterator
 
 from benchmarks.setup import Setup
-from benchmarks.statistics import Measured, compared, in_turns
+from benchmarks.statistics import Cost, Measured, compared, in_turns
 from measuring import screen
 
 AT_ONCE = 10
@@ -42,12 +42,12 @@ def foreign(setup: Setup) -> Iterator[Measured]:
 def herd(setup: Setup) -> Iterator[Measured]:
     """Ten at once of an image that nobody had a volume of."""
 
-    def together(driver: str, image_id: str) -> float:
+    def together(driver: str, image_id: str) -> Cost:
         title = f'{driver}: {AT_ONCE} volumes at once of a new qcow2'
         with setup.volumes() as volumes, screen.step(title):
             return volumes.create(driver, image_id, count=AT_ONCE)
 
-    def one(_round: int) -> dict[str, float]:
+    def one(_round: int) -> dict[str, Cost]:
         with setup.uploaded(setup.disks.qcow2(), 'ceph', 'qcow2') as image_id:
             found = in_turns(
                 1,
@@ -55,7 +55,7 @@ def herd(setup: Setup) -> Iterator[Measured]:
                 upstream=lambda _: together('upstream', image_id),
             )
         setup.evict()
-        return {driver: seconds[0] for driver, seconds in found.items()}
+        return {driver: each[0] for driver, each in found.items()}
 
     rounds = [one(number) for number in range(setup.rounds.herds)]
     yield compared(
@@ -66,8 +66,8 @@ def herd(setup: Setup) -> Iterator[Measured]:
 
 def _first(
     setup: Setup, store: str, number: int, again: bool = False
-) -> dict[str, float]:
-    """Seconds of the first volume of a new image, and of the second.
+) -> dict[str, Cost]:
+    """What the first volume of a new image takes, and the second.
 
     :param number: of the round: they take turns in being the first.
     """

@@ -11,7 +11,6 @@ import dataclasses
 import os
 import pathlib
 import subprocess
-import time
 from typing import Any
 import uuid
 
@@ -20,8 +19,9 @@ import rados
 import rbd
 
 from benchmarks import programs
+from benchmarks.clock import Clock
 from benchmarks.errors import BenchmarkError
-from benchmarks.statistics import in_turns
+from benchmarks.statistics import Cost, in_turns
 from cinder_cow.backends.rbd.backend import RbdBackend
 from cinder_cow.backends.rbd.settings import RbdSettings
 from cinder_cow.model import ImageInfo, Verification
@@ -46,8 +46,8 @@ PIECE_BYTES = 4 * MIB
 PIECES = 25
 
 
-def main(folder: str, what: str, **more: Any) -> dict[str, list[float]]:
-    """Seconds of each way in each round."""
+def main(folder: str, what: str, **more: Any) -> dict[str, list[Cost]]:
+    """What each way takes in each round."""
     copies = Copies(Stack.load(pathlib.Path(folder)))
     return (
         stream(copies, **more) if what == 'stream' else sparse(copies, **more)
@@ -56,7 +56,7 @@ def main(folder: str, what: str, **more: Any) -> dict[str, list[float]]:
 
 def stream(
     copies: 'Copies', image_id: str, content: str, rounds: int
-) -> dict[str, list[float]]:
+) -> dict[str, list[Cost]]:
     """From Glance's file store, with and without a hash."""
     http = Cloud(copies.stack.env()).connection.image
     shown = http.get(f'/images/{image_id}').json()
@@ -79,7 +79,7 @@ def stream(
 
     def ours(
         image: ImageInfo, expected: Verification
-    ) -> Callable[[int], float]:
+    ) -> Callable[[int], Cost]:
         return lambda _round: copies.by_engine(
             image, image.size_bytes, source, expected, lambda: glance
         )
@@ -92,7 +92,7 @@ def stream(
     )
 
 
-def sparse(copies: 'Copies', rounds: int) -> dict[str, list[float]]:
+def sparse(copies: 'Copies', rounds: int) -> dict[str, list[Cost]]:
     """From the other cluster, by librbd and through a pipe."""
     near, far = copies.stack.clusters
     with _sparse_image(far) as image_id:
@@ -147,8 +147,8 @@ class Copies:
         source: ImageSource,
         expected: Verification,
         glance: Callable[[], Any] = lambda: None,
-    ) -> float:
-        """Seconds of our copy."""
+    ) -> Cost:
+        """What our copy takes."""
         image_copier = copier.ImageCopier(
             copier.CopySettings(retries=0), [source], CopyLimiter(1)
         )
@@ -159,35 +159,35 @@ class Copies:
             lambda: self._backend.open(name, size_bytes),
             lambda: self._backend.remove(name),
         )
-        began = time.perf_counter()
+        clock = Clock(self.stack)
         filled = image_copier.copy(
             image, copier.CopyRequest(glance), destination
         )
-        seconds = time.perf_counter() - began
+        cost = clock.read()
         if filled.verification is not expected:
             raise BenchmarkError(f'not {expected}: {filled}')
         self._compare(volume_id)
         self._backend.remove(name)
-        return seconds
+        return cost
 
-    def by_pipe(self, reader: str) -> float:
-        """Seconds of a command piped into `rbd import -`."""
+    def by_pipe(self, reader: str) -> Cost:
+        """What a command piped into `rbd import -` takes."""
         name = f'volume-{uuid.uuid4()}'
         writer = (
             f'rbd -c {self._conf} --id {USER} import --no-progress'
             f' --image-format 2 - {POOL}/{name}'
         )
-        began = time.perf_counter()
+        clock = Clock(self.stack)
         done = subprocess.run(
             ['bash', '-o', 'pipefail', '-c', f'{reader} | {writer}'],
             capture_output=True,
             text=True,
         )
-        seconds = time.perf_counter() - began
+        cost = clock.read()
         if done.returncode:
             raise BenchmarkError(f'rbd import: {done.stderr}')
         self._backend.remove(name)
-        return seconds
+        return cost
 
     def _compare(self, volume_id: str) -> None:
         if self.path is None:

@@ -8,7 +8,6 @@ options of their sections of cinder.conf.
 from collections.abc import Callable, Iterable
 import concurrent.futures
 import pathlib
-import time
 from typing import Any
 import uuid
 
@@ -19,8 +18,9 @@ import rados
 import rbd
 
 from benchmarks import programs
+from benchmarks.clock import Clock
 from benchmarks.errors import BenchmarkError
-from benchmarks.statistics import in_turns
+from benchmarks.statistics import Cost, in_turns
 from measuring import rows
 from sandbox.stack import Stack
 
@@ -31,16 +31,15 @@ REMOVERS = 8
 def main(
     folder: str, image_id: str, rounds: int, together: list[list[int]]
 ) -> dict[str, Any]:
-    """Seconds of single clones, and per volume of many.
+    """What single clones take, and each of many.
 
     :param together: numbers of threads, of volumes, and of rounds.
     """
     stack = Stack.load(pathlib.Path(folder))
     conf = str(stack.folder / 'cinder' / 'cinder.conf')
     cfg.CONF([], project='cinder', default_config_files=[conf])
-    near = stack.clusters[0]
-    drivers = [Driver(name, image_id, near.fsid) for name in in_driver.CLASSES]
-    bare = Librbd(str(near.conf), image_id)
+    drivers = [Driver(stack, name, image_id) for name in in_driver.CLASSES]
+    bare = Librbd(stack, image_id)
     for clones in (*drivers, bare):
         clones.one()  # opens the connections
     return {
@@ -62,6 +61,9 @@ def main(
 class Clones:
     """Makes clones of one image, and removes them."""
 
+    def __init__(self, stack: Stack) -> None:
+        self._stack = stack
+
     def create(self, name: str) -> None:
         """Make a clone, and grow it."""
         raise NotImplementedError
@@ -70,36 +72,35 @@ class Clones:
         """Remove it."""
         raise NotImplementedError
 
-    def one(self, _round: int = 0) -> float:
-        """Seconds of one clone."""
-        return self._seconds(map, 1)
+    def one(self, _round: int = 0) -> Cost:
+        """What one clone takes."""
+        return self._cost(map, 1)
 
-    def many(self, threads: int, count: int) -> Callable[[int], float]:
-        """Answers the seconds per clone of a number of threads."""
+    def many(self, threads: int, count: int) -> Callable[[int], Cost]:
+        """Answers what each clone of a number of threads takes."""
 
-        def measure(_round: int) -> float:
+        def measure(_round: int) -> Cost:
             with concurrent.futures.ThreadPoolExecutor(threads) as workers:
-                return self._seconds(workers.map, count) / count
+                return self._cost(workers.map, count).per(count)
 
         return measure
 
-    def _seconds(
-        self, mapped: Callable[..., Iterable[None]], count: int
-    ) -> float:
+    def _cost(self, mapped: Callable[..., Iterable[None]], count: int) -> Cost:
         """Of the making; the removal is not counted."""
         names = [f'volume-{uuid.uuid4()}' for _ in range(count)]
-        began = time.perf_counter()
+        clock = Clock(self._stack)
         list(mapped(self.create, names))
-        seconds = time.perf_counter() - began
+        cost = clock.read()
         with concurrent.futures.ThreadPoolExecutor(REMOVERS) as workers:
             list(workers.map(self.remove, names))
-        return seconds
+        return cost
 
 
 class Driver(Clones):
     """One of the two drivers."""
 
-    def __init__(self, name: str, image_id: str, fsid: str) -> None:
+    def __init__(self, stack: Stack, name: str, image_id: str) -> None:
+        super().__init__(stack)
         self.name = name
         self._driver = in_driver.make_driver(name)
         self._meta = {
@@ -109,6 +110,7 @@ class Driver(Clones):
             'container_format': 'bare',
             'properties': {},
         }
+        fsid = stack.clusters[0].fsid
         url = f'rbd://{fsid}/images/{image_id}/snap'
         self._locations = (None, [{'url': url, 'metadata': {}}])
 
@@ -126,7 +128,9 @@ class Driver(Clones):
 class Librbd(Clones):
     """One connection, kept, and what a clone needs at the least."""
 
-    def __init__(self, conf: str, image_id: str) -> None:
+    def __init__(self, stack: Stack, image_id: str) -> None:
+        super().__init__(stack)
+        conf = str(stack.clusters[0].conf)
         self._cluster = rados.Rados(rados_id='cinder', conffile=conf)
         self._cluster.connect()
         self._volumes = self._cluster.open_ioctx(rows.POOLS['cow'])

@@ -1,11 +1,17 @@
 # SPDX-License-Identifier: Apache-2.0
 """All that is measured, and what is aimed at. Pure."""
 
+from collections.abc import Sequence
 from dataclasses import dataclass
 
 RATIO = 'ratio'
 MIB = 'MiB'
 BYTES = 'bytes'
+
+MET = 'yes'
+MISSED = 'NO'
+NOT_DECIDED = 'not decided'
+NOT_MEASURED = 'not measured'
 
 
 @dataclass(frozen=True, slots=True)
@@ -19,11 +25,22 @@ class Key:
     theirs: str = ''
     unit: str = RATIO
 
-    def met(self, value: float | None) -> bool | None:
-        """None where nothing is aimed at."""
+    def verdict(
+        self, value: float | None, interval: Sequence[float] | None
+    ) -> str | None:
+        """Whether the aim is met; None where nothing is aimed at.
+
+        :param interval: in which a ratio lies; None: that is not known.
+        """
         if self.aim is None:
             return None
-        return value is not None and value <= self.aim
+        if value is None:
+            return NOT_MEASURED
+        if self.unit != RATIO:  # the most that was seen
+            interval = (value, value)
+        if interval is None or interval[0] <= self.aim < interval[1]:
+            return NOT_DECIDED
+        return MET if interval[1] <= self.aim else MISSED
 
 
 UPSTREAM = "upstream's driver"
@@ -122,6 +139,19 @@ KEYS = {
             'ten volumes at once of a qcow2 image in the same cluster, whose'
             ' base was built ahead',
             UPSTREAM,
+        ),
+        Key(
+            'herd10_warm_vs_empty',
+            None,
+            'ten such volumes at once',
+            'ten volumes at once that have no image',
+        ),
+        Key(
+            'midway_warm_vs_unwarmed',
+            1.1,
+            'first volume of a qcow2 image in a file store, asked for a second'
+            ' after `cinder-cow warm` began with it',
+            'the same without warming',
         ),
         Key(
             'herd10_vs_upstream',

@@ -12,6 +12,31 @@ REPO = pathlib.Path(__file__).parents[1]
 PACKAGES = ('cinder', 'glance', 'keystone', 'eventlet')
 
 
+class Load:
+    """What else the machine had to do, from when this is made."""
+
+    def __init__(self) -> None:
+        self._before = os.getloadavg()[0]
+        self._stolen, self._all = _ticks()
+
+    def read(self) -> dict[str, float]:
+        """Load before and after, and the share that the hypervisor took."""
+        stolen, ticks = _ticks()
+        share = (stolen - self._stolen) / max(1, ticks - self._all)
+        return {
+            'before': self._before,
+            'after': os.getloadavg()[0],
+            'stolen_share': round(share, 4),
+        }
+
+
+def _ticks() -> tuple[int, int]:
+    """Stolen and all ticks of the cores since boot: proc_stat(5)."""
+    stat = pathlib.Path('/proc/stat').read_text().splitlines()[0]
+    ticks = [int(each) for each in stat.split()[1:9]]
+    return ticks[7], sum(ticks)
+
+
 def about() -> dict[str, Any]:
     """For the document."""
     return {'machine': _machine(), 'versions': _versions()}
@@ -24,8 +49,6 @@ def _machine() -> dict[str, Any]:
         'cores': len(os.sched_getaffinity(0)),
         'memory_gib': round(pages / 2**30, 1),
         'kernel': platform.release(),
-        # Other work at the start: what it takes, nobody else has.
-        'load_before': os.getloadavg()[0],
     }
 
 

@@ -13,6 +13,7 @@ import time
 from typing import Any
 
 from benchmarks import programs
+from benchmarks.statistics import Cost
 from cinder_cow import copying
 from cinder_cow.backends import base_names
 from cinder_cow.backends.rbd.backend import RbdBackend
@@ -33,7 +34,7 @@ REST_SECONDS = 3.0
 
 
 def main(folder: str, clones: int, most_seconds: float) -> dict[str, Any]:
-    """Seconds of the first and the last ten, and how many there were.
+    """What the first and the last ten took, and how many there were.
 
     :param most_seconds: to make those between.
     """
@@ -56,10 +57,10 @@ def _many_clones(
 ) -> dict[str, Any]:
     base = _base(backend)
 
-    def clone(number: int) -> float:
+    def clone(number: int) -> Cost:
         began = time.perf_counter()
         backend.bases().clone(base, f'volume-{number}')
-        return time.perf_counter() - began
+        return Cost(time.perf_counter() - began)
 
     clone(0)  # opens the connection
     first = [clone(number) for number in range(1, 1 + TAIL)]

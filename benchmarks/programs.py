@@ -2,6 +2,7 @@
 """What runs in a process of its own: it takes JSON and answers JSON."""
 
 from collections.abc import Callable
+import dataclasses
 import json
 import os
 import subprocess
@@ -37,4 +38,5 @@ def run(stack: Stack, name: str, **arguments: Any) -> Any:
 
 def answer(main: Callable[..., Any]) -> None:
     """Run the program: its arguments come by stdin, its answer goes out."""
-    json.dump(main(**json.load(sys.stdin)), sys.stdout)
+    found = main(**json.load(sys.stdin))
+    json.dump(found, sys.stdout, default=dataclasses.astuple)

@@ -10,8 +10,8 @@ from benchmarks.statistics import Measured
 
 DIGITS = 4
 Document = dict[str, Any]
-#: Key, value, aim, ours, theirs, spread, verdict.
-Line = tuple[str, str, str, str, str, str, str]
+#: Key, value, interval, aim, verdict, ours, theirs, ratio of the core-seconds.
+Line = tuple[str, ...]
 
 
 @dataclass(slots=True)
@@ -35,24 +35,32 @@ class Outcome:
             if key not in self.measured:
                 self.failed[KEYS[key].name] = reason
 
-    def close(self) -> None:
-        """Whatever has neither a figure nor a reason has failed too."""
-        rest = [key for key in KEYS if key not in self.failed]
+    def close(self, asked: Iterable[str]) -> None:
+        """What was asked for, and has no figure and no reason, has failed."""
+        rest = [key for key in asked if key not in self.failed]
         self.fail(rest, 'it was not measured')
 
 
 def document(outcome: Outcome, about: Mapping[str, Any]) -> Document:
-    """For JSON. Every key is there; null where it could not be measured."""
+    """For JSON. Every key is there; null where it was not measured."""
     found = outcome.measured
     ratios = {
         name: _rounded(found[name].value) if name in found else None
+        for name in KEYS
+    }
+    intervals = {
+        name: _rounded(found[name].interval) if name in found else None
         for name in KEYS
     }
     return {
         **about,
         'ratios': ratios,
         'aims': {name: key.aim for name, key in KEYS.items()},
-        'met': {name: key.met(ratios[name]) for name, key in KEYS.items()},
+        'intervals': intervals,
+        'met': {
+            name: key.verdict(ratios[name], intervals[name])
+            for name, key in KEYS.items()
+        },
         'absolute': {
             name: _rounded(each.absolute) for name, each in found.items()
         },
@@ -65,22 +73,28 @@ def document(outcome: Outcome, about: Mapping[str, Any]) -> Document:
 
 
 def lines(doc: Document) -> list[Line]:
-    """One for each key, in the order of the keys."""
-    return [_line(key, doc) for key in KEYS.values()]
+    """One for each key that was asked for, in the order of the keys."""
+    return [
+        _line(key, doc)
+        for key in KEYS.values()
+        if key.name in doc['absolute'] or key.name in doc['failed']
+    ]
 
 
 def _line(key: Key, doc: Document) -> Line:
     value = doc['ratios'][key.name]
     absolute = doc['absolute'].get(key.name, {})
-    between = doc['spread'].get(key.name, {}).get('ratio')
+    interval = doc['intervals'][key.name]
+    cores = absolute.get('core_ratio')
     return (
         key.name,
         'FAILED' if value is None else _shown(value, key.unit),
+        '-' if interval is None else '{:.2f}..{:.2f}'.format(*interval),
         '-' if key.aim is None else f'<= {_shown(key.aim, key.unit)}',
+        doc['met'][key.name] or '-',
         _seconds(absolute.get('ours')),
         _seconds(absolute.get('theirs')),
-        '-' if between is None else '{:.2f}..{:.2f}'.format(*between),
-        {None: '-', True: 'yes', False: 'NO'}[doc['met'][key.name]],
+        '-' if cores is None else f'{cores:.2f}',
     )
 
 

@@ -4,7 +4,7 @@
 from collections.abc import Iterator
 
 from benchmarks.setup import Setup
-from benchmarks.statistics import Measured, compared
+from benchmarks.statistics import Measured, compared, costs
 from measuring import screen
 
 CLONES = 2000
@@ -20,8 +20,8 @@ def many_clones(setup: Setup) -> Iterator[Measured]:
         )
     yield compared(
         'clone_at_2000_vs_first',
-        found['last'],
-        found['first'],
+        costs(found['last']),
+        costs(found['first']),
         clones=found['clones'],
         clones_per_second=found['clones_per_second'],
     )

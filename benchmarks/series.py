@@ -4,6 +4,7 @@
 from typing import Any
 
 from benchmarks.setup import QUICK, Setup
+from benchmarks.statistics import costs
 from measuring import screen, watch
 
 THREADS = (1, 2, 4, 8, 16, 32)
@@ -40,7 +41,8 @@ def _rates(
         )['together']
     return {
         driver: [
-            (number, 1 / found[str(number)][driver][0]) for number in threads
+            (number, 1 / costs(found[str(number)][driver])[0].seconds)
+            for number in threads
         ]
         for driver in DRIVERS
     }
@@ -68,9 +70,9 @@ def _stream(
         screen.step(f'{driver}: raw of {mib} MiB from the file store'),
         watch.watched(setup.stack.conversion_dir, pid) as taken,
     ):
-        seconds = volumes.create(driver, image_id, 'stream', size_gib=SIZE_GIB)
+        cost = volumes.create(driver, image_id, 'stream', size_gib=SIZE_GIB)
     return {
-        'seconds': seconds,
+        'seconds': cost.seconds,
         'memory_mib': taken.memory_bytes / 2**20,
         'temp_mib': taken.temp_bytes / 2**20,
     }

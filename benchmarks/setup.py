@@ -10,7 +10,9 @@ import time
 from typing import Any, Self
 
 from benchmarks import disks, journal, programs
+from benchmarks.clock import Clock
 from benchmarks.errors import BenchmarkError
+from benchmarks.statistics import Cost
 from measuring import bench, rows, screen
 from sandbox.cloud import Cloud
 from sandbox.stack import Stack
@@ -37,7 +39,7 @@ cow_base_auto_bytes = {2**40}
 
 @dataclass(frozen=True, slots=True)
 class Rounds:
-    """How often things are done."""
+    """How many pairs are measured: five at least, see `interval`."""
 
     clones: int
     together: int
@@ -52,8 +54,8 @@ class Rounds:
     many_clones_seconds: float
 
 
-QUICK = Rounds(5, 1, 1, 1, 1, 1, 10, 16, 4)
-FULL = Rounds(25, 5, 9, 7, 3, 3, 50, 100, 600)
+QUICK = Rounds(15, 5, 5, 5, 5, 5, 50, 100, 600)
+FULL = Rounds(25, 9, 11, 9, 7, 5, 50, 100, 600)
 
 
 class Setup:
@@ -184,22 +186,24 @@ class Volumes:
     def create(
         self,
         driver: str,
-        image_id: str,
+        image_id: str | None,
         method: str = '',
         count: int = 1,
         size_gib: int = rows.SIZE_GIB,
-    ) -> float:
-        """Seconds from the call until all are available.
+    ) -> Cost:
+        """From the call until all are available.
 
         :param method: by which our driver has to make at least the first.
         """
-        ids, seconds = self._setup.cloud.create_volumes(
+        clock = Clock(self._setup.stack)
+        ids, _seconds = self._setup.cloud.create_volumes(
             driver, image_id, size_gib, count
         )
+        cost = clock.read()
         self._made.extend(ids)
         if method and driver == 'cow':
             self._setup.require_method(method, ids[0])
-        return seconds
+        return cost
 
     def ask(self, driver: str, image_id: str, count: int) -> list[str]:
         """Ask for volumes by 16 callers at once, and wait for none."""

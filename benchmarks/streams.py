@@ -4,7 +4,7 @@
 from collections.abc import Iterator
 
 from benchmarks.setup import Setup
-from benchmarks.statistics import Measured, compared, in_turns
+from benchmarks.statistics import Measured, compared, costs, in_turns
 from measuring import screen
 
 
@@ -34,9 +34,12 @@ def alone(setup: Setup) -> Iterator[Measured]:
             content=str(setup.disks.raw),
             rounds=setup.rounds.copies,
         )
-    theirs = found['import']
-    yield compared('stream_vs_import', found['verified'], theirs)
-    yield compared('stream_noverify_vs_import', found['unverified'], theirs)
+    theirs = costs(found['import'])
+    for key, ours in (
+        ('stream_vs_import', 'verified'),
+        ('stream_noverify_vs_import', 'unverified'),
+    ):
+        yield compared(key, costs(found[ours]), theirs)
 
 
 def sparse(setup: Setup) -> Iterator[Measured]:
@@ -47,7 +50,7 @@ def sparse(setup: Setup) -> Iterator[Measured]:
         )
     yield compared(
         'sparse_vs_import',
-        found['librbd'],
-        found['export'],
+        costs(found['librbd']),
+        costs(found['export']),
         theirs_is='rbd export | rbd import',
     )

@@ -2,7 +2,8 @@
 # SPDX-License-Identifier: Apache-2.0
 
 # Runs the tests: all of them, or the kinds that are named, in this order.
-#   tools/test.sh [lint|types|unit|docs|host|compat|ceph|e2e]... [-- PYTEST ARGUMENTS]
+#   tools/test.sh [lint|types|unit|tools|docs|host|compat|ceph|e2e|chaos]... [-- PYTEST ARGUMENTS]
+#   tools/test.sh tempest [-- --write]
 #
 # Paths among the arguments, which begin with tests/, take the place of the
 # kind's own folder: tools/test.sh unit -- tests/unit/planning/test_plan.py
@@ -20,14 +21,16 @@ repo=$(cd -- "$(dirname -- "${BASH_SOURCE[0]}")/.." && pwd)
 cd "$repo"
 
 usage() {
-    echo "usage: tools/test.sh [lint|types|unit|docs|host|compat|ceph|e2e]... [-- PYTEST ARGUMENTS]" >&2
+    echo "usage: tools/test.sh [lint|types|unit|tools|docs|host|compat|ceph|e2e|chaos|tempest]... [-- ARGUMENTS]" >&2
     exit 2
 }
 
 kinds=()
 while [ $# -gt 0 ]; do
     case $1 in
-    lint | types | unit | docs | host | compat | ceph | e2e) kinds+=("$1") ;;
+    lint | types | unit | tools | docs | host | compat | ceph | e2e | chaos | tempest)
+        kinds+=("$1")
+        ;;
     --)
         shift
         break
@@ -39,7 +42,7 @@ done
 # The whole matrix of releases is tried where it is asked for by its name.
 all=no
 if [ ${#kinds[@]} = 0 ]; then
-    kinds=(lint types unit docs host compat ceph e2e)
+    kinds=(lint types unit tools docs host compat ceph e2e chaos)
     all=yes
 fi
 
@@ -93,16 +96,18 @@ run_kind() {
     types) mypy ;;
     unit) limited 15m tox -q -e py3 -- ${tested:+-n auto --dist worksteal "$tested"} "$@" ;;
     docs) limited 15m tox -q -e docs ;;
-    host)
+    tools | host)
         limited 10m python -m pytest --durations=5 ${tested:+"$tested"} "$@"
         ;;
     compat)
         if [ $all = yes ]; then set -- --short; fi
         limited 40m tools/compat.sh "$@"
         ;;
+    tempest) limited 40m tools/compat.sh --tempest "$@" ;;
     ceph | e2e)
         limited 30m python -m pytest --durations=5 ${tested:+"$tested"} "$@"
         ;;
+    chaos) limited 15m tools/chaos.sh 1.5 --seed 1 --hosts 2 "$@" ;;
     esac
 }
 

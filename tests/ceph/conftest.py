@@ -1,7 +1,10 @@
 # SPDX-License-Identifier: Apache-2.0
+import logging
 import uuid
 
 import pytest
+
+from cinder_cow.cli import configuration, main
 
 # A missing binding fails these tests: they are what it is needed for.
 from sandbox.ceph import Cluster
@@ -84,3 +87,30 @@ def data_pool(lab):
     lab.rados.wait_for_latest_osdmap()
     lab.sparse_image(4096, {0: bytes(4096)}, data_pool='images-data')
     return 'images-data'
+
+
+@pytest.fixture
+def run(either_lab, tmp_path, capsys):
+    """Runs a command; answers its exit status, its output and its errors."""
+    conf = tmp_path / 'cinder.conf'
+    lines = (
+        '[DEFAULT]',
+        'enabled_backends = cow',
+        '[cow]',
+        f'volume_driver = {configuration.DRIVER}',
+        'rbd_pool = volumes',
+        'rbd_user = cinder',
+        f'rbd_ceph_conf = {either_lab.conf}',
+    )
+    conf.write_text('\n'.join(lines))
+    root = logging.getLogger()
+    level, handlers = root.level, list(root.handlers)
+
+    def run(*argv):
+        status = main.main(['base', *argv, '--config-file', str(conf)])
+        out, err = capsys.readouterr()
+        return status, out, err
+
+    yield run
+    root.setLevel(level)
+    root.handlers[:] = handlers

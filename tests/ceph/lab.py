@@ -176,7 +176,7 @@ class Lab:
     def restart_monitor(self):
         """Every client has to show its key once more."""
         self.cluster._processes.stop('ceph-mon')
-        self.cluster._start('mon', 'ceph-mon', '-i', 'a')
+        self.cluster._run_daemon('mon')
         self.cluster.ceph('status')
         self.rados.wait_for_latest_osdmap()
 

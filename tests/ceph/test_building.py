@@ -2,6 +2,7 @@
 
 """Bases built from files, by one process and by several at once."""
 
+from concurrent.futures import ThreadPoolExecutor
 from dataclasses import asdict, replace
 import hashlib
 import json
@@ -105,6 +106,41 @@ def swept(lab):
     later = time.time() + 3601
     found = sweep(store, EvictionLimits(), lambda _ids: set(), lambda: later)
     assert found.failures == ()
+
+
+def test_backends_of_two_pools_share_one_base(either_lab, tmp_path):
+    """It lies in a third; who builds it and who clones it does not matter."""
+    packed = Packed(tmp_path)
+    hosts = [
+        builder.Host(
+            either_lab.settings(user='admin', pool=pool, base_pool='gold'),
+            packed.file,
+        )
+        for pool in ('volumes', 'images')
+    ]
+    with ThreadPoolExecutor(2) as workers:
+        found = list(
+            workers.map(
+                lambda each: each.make(packed.image, 'volume-1', SIZE), hosts
+            )
+        )
+
+    assert {each.method for each in found} == {
+        Method.BUILD_BASE,
+        Method.CLONE_BASE,
+    }
+    (base,) = either_lab.names('gold')
+    for pool in ('volumes', 'images'):
+        with either_lab.opened('volume-1', pool) as volume:
+            parent = volume.get_parent_image_spec()
+            assert (parent['pool_name'], parent['image_name']) == (
+                'gold',
+                base,
+            )
+        content = either_lab.stored(pool)['volume-1']
+        disk = packed.disk.read_bytes()
+        assert content == disk.ljust(SIZE, bytes(1))
+    assert hosts[0].store.children(base) == 2
 
 
 @pytest.mark.parametrize('disk_format', ['qcow2', 'raw'])

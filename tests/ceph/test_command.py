@@ -2,41 +2,10 @@
 """The command ``cinder-cow base``, as an operator runs it on a cluster."""
 
 import json
-import logging
-
-import pytest
 
 from cinder_cow.backends import base_names
-from cinder_cow.cli import configuration, main
 from cinder_cow.cli.base_selection import ShortNames
 from tests.ceph.bases import CONTENT, built
-
-
-@pytest.fixture
-def run(either_lab, tmp_path, capsys):
-    """Runs a command; answers its exit status, its output and its errors."""
-    conf = tmp_path / 'cinder.conf'
-    lines = (
-        '[DEFAULT]',
-        'enabled_backends = cow',
-        '[cow]',
-        f'volume_driver = {configuration.DRIVER}',
-        'rbd_pool = volumes',
-        'rbd_user = cinder',
-        f'rbd_ceph_conf = {either_lab.conf}',
-    )
-    conf.write_text('\n'.join(lines))
-    root = logging.getLogger()
-    level, handlers = root.level, list(root.handlers)
-
-    def run(*argv):
-        status = main.main(['base', *argv, '--config-file', str(conf)])
-        out, err = capsys.readouterr()
-        return status, out, err
-
-    yield run
-    root.setLevel(level)
-    root.handlers[:] = handlers
 
 
 def short(name):

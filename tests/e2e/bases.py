@@ -23,20 +23,27 @@ def cow_options(stack, **more):
 
 
 def evict(stack):
-    """Every base without children, by the command."""
+    """Every base without children, by the command.
+
+    A cinder-volume that was stopped in a sweep keeps its lease for half a
+    minute: no other sweeps then.
+    """
+    sweep = ('sweep', '--max-idle-seconds', '0')
+    wait_until(
+        lambda: base_command(stack, *sweep).returncode == 0, pause_seconds=1
+    )
+
+
+def base_command(stack, *words):
+    """What became of `cinder-cow base`."""
     conf = stack.folder / 'cinder' / 'cinder.conf'
-    command = ['cinder-cow', 'base', 'sweep', '--max-idle-seconds', '0']
-    command += ['--config-file', str(conf), '--backend', 'cow']
-
-    def evicted():
-        done = subprocess.run(
-            command, check=False, env=os.environ | stack.env()
-        )
-        return done.returncode == 0
-
-    # A cinder-volume that was stopped in a sweep keeps its lease for half a
-    # minute.
-    wait_until(evicted, pause_seconds=1)
+    return subprocess.run(
+        [
+            *('cinder-cow', 'base', *words),
+            *('--config-file', str(conf), '--backend', 'cow'),
+        ],
+        env=os.environ | stack.env(),
+    )
 
 
 def require_nothing(stack, pool):

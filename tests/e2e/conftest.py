@@ -15,15 +15,23 @@ from sandbox.stack import Options, Stack
 from tests.e2e.bases import require_nothing
 from tests.waiting import wait_until
 
+ZERO = b'\0'
+
 
 @pytest.fixture(scope='session')
 def stack(tmp_path_factory):
-    """The whole stack; CINDER_COW_SANDBOX names one that runs already."""
+    """The whole stack; CINDER_COW_SANDBOX names one that runs already.
+
+    SANDBOX_CONCURRENCY says how cinder-volume runs, where no test says so.
+    """
     running = os.environ.get('CINDER_COW_SANDBOX')
     if running:
         yield Stack.load(pathlib.Path(running))
         return
-    stack = Stack.up(tmp_path_factory.mktemp('stack'), Options())
+    options = Options(
+        concurrency=os.environ.get('SANDBOX_CONCURRENCY', 'eventlet')
+    )
+    stack = Stack.up(tmp_path_factory.mktemp('stack'), options)
     try:
         yield stack
     finally:
@@ -103,10 +111,13 @@ class Made:
         return sorted(self._present()[0] - self._before[0])
 
     def delete(self):
-        for volume_id in self.volumes():
-            self.cloud.delete_volume(volume_id)
+        self.delete_volumes()
         for image_id in self._present()[1] - self._before[1]:
             self.cloud.delete_image(image_id)
+
+    def delete_volumes(self):
+        for volume_id in self.volumes():
+            self.cloud.delete_volume(volume_id)
 
     def _present(self):
         connection = self.cloud.connection
@@ -116,12 +127,18 @@ class Made:
 
 
 @pytest.fixture(scope='session')
-def pool(stack):
-    """The pool of our backend's volumes, seen by client.admin."""
+def cluster(stack):
+    """The cluster of both backends, seen by client.admin."""
     with rados.Rados(
         rados_id='admin', conffile=str(stack.clusters[0].conf)
     ) as cluster:
-        yield Pool(cluster)
+        yield cluster
+
+
+@pytest.fixture(scope='session')
+def pool(cluster):
+    """The pool of our backend's volumes."""
+    return Pool(cluster)
 
 
 @pytest.fixture
@@ -139,6 +156,22 @@ class Pool:
     def names(self):
         with self._cluster.open_ioctx(self._name) as ioctx:
             return rbd.RBD().list(ioctx)
+
+    def remove(self, name):
+        """Whether an image is gone that nobody may need any more."""
+        with self._cluster.open_ioctx(self._name) as ioctx:
+            try:
+                with rbd.Image(ioctx, name) as image:
+                    for snapshot in list(image.list_snaps()):
+                        _remove_snapshot(image, snapshot)
+                rbd.RBD().remove(ioctx, name)
+            except (rbd.ImageBusy, rbd.ImageHasSnapshots):
+                return False
+        return True
+
+    def trash(self):
+        with self._cluster.open_ioctx(self._name) as ioctx:
+            return [each['name'] for each in rbd.RBD().trash_list(ioctx)]
 
     def data_objects(self, volume_id=None):
         """Of all volumes, or of one."""
@@ -163,12 +196,40 @@ class Pool:
         with self.opened(volume_id) as image:
             return image.read(0, length)
 
+    def content(self, volume_id):
+        """All of it, without the zeros at the end."""
+        content = bytearray()
+        with self.opened(volume_id) as image:
+            extents = []
+            image.diff_iterate(
+                0, image.size(), None, lambda *extent: extents.append(extent)
+            )
+            for offset, length, exists in extents:
+                if exists and (piece := image.read(offset, length)).strip(
+                    ZERO
+                ):
+                    content.extend(bytes(offset - len(content)) + piece)
+        return bytes(content.rstrip(ZERO))
+
     def size(self, volume_id):
         with self.opened(volume_id) as image:
             return image.size()
 
     def holds(self, volume_id):
         return f'volume-{volume_id}' in self.names()
+
+    @contextlib.contextmanager
+    def mirroring(self):
+        """The images that are told to are mirrored meanwhile."""
+        with self._cluster.open_ioctx(self._name) as ioctx:
+            rbd.RBD().mirror_mode_set(ioctx, rbd.RBD_MIRROR_MODE_IMAGE)
+            yield
+            rbd.RBD().mirror_mode_set(ioctx, rbd.RBD_MIRROR_MODE_DISABLED)
+
+    def is_mirrored(self, volume_id):
+        with self.opened(volume_id) as image:
+            state = image.mirror_image_get_info()['state']
+        return state == rbd.RBD_MIRROR_IMAGE_ENABLED
 
     def wait_for_data(self, volume_id, seconds=30):
         """Return when something is written to a volume that is made."""
@@ -207,6 +268,14 @@ class Pool:
             ) as image,
         ):
             yield image
+
+
+def _remove_snapshot(image, snapshot):
+    """Ceph itself removes one that lies in the trash, with its last clone."""
+    if snapshot['namespace'] == rbd.RBD_SNAP_NAMESPACE_TYPE_USER:
+        if image.is_protected_snap(snapshot['name']):
+            image.unprotect_snap(snapshot['name'])
+        image.remove_snap_by_id(snapshot['id'])
 
 
 class Memory:

@@ -1,5 +1,6 @@
 # SPDX-License-Identifier: Apache-2.0
 
+import concurrent.futures
 import hashlib
 import os
 import signal
@@ -7,7 +8,7 @@ import subprocess
 
 import pytest
 
-from tests.e2e.bases import bases, cow_options, lines, packed
+from tests.e2e.bases import base_command, bases, cow_options, lines, packed
 from tests.waiting import wait_until
 
 pytestmark = pytest.mark.usefixtures('nothing_is_left')
@@ -16,8 +17,8 @@ MIB = 2**20
 
 
 @pytest.fixture(scope='module')
-def eventlet(stack):
-    stack.restart_cinder_volume(cow_options(stack), 'eventlet')
+def default_options(stack):
+    stack.restart_cinder_volume(cow_options(stack))
 
 
 @pytest.fixture
@@ -26,7 +27,7 @@ def qcow2(tmp_path):
 
 
 def test_equal_images_in_all_stores_share_a_base(
-    eventlet, tidy, pool, log, qcow2
+    default_options, tidy, pool, log, qcow2
 ):
     volumes = []
     for store in ('ceph', 'far', 'disk'):
@@ -43,8 +44,33 @@ def test_equal_images_in_all_stores_share_a_base(
     tidy.delete()
 
 
+def test_volumes_are_whole_though_their_base_is_evicted_meanwhile(
+    eventlet, stack, tidy, cloud, pool, qcow2
+):
+    image = tidy.image(qcow2.file, disk_format='qcow2')
+    tidy.volume('cow', image)
+    evicted = []
+    with concurrent.futures.ThreadPoolExecutor(1) as workers:
+        making = workers.submit(
+            lambda: [
+                volume
+                for _ in range(3)
+                for volume in cloud.create_volumes('cow', image, 1, 4)[0]
+            ]
+        )
+        while not making.done():
+            for base in bases(pool):
+                done = base_command(stack, 'evict', '--retire', base)
+                evicted.append(done.returncode)
+
+    assert 0 in evicted
+    for volume in making.result():
+        assert pool.read(volume, len(qcow2.head)) == qcow2.head
+    tidy.delete()
+
+
 def test_image_in_another_cluster_is_read_by_librbd(
-    eventlet, tidy, pool, log, qcow2
+    default_options, tidy, pool, log, qcow2
 ):
     image = tidy.image(qcow2.file, store='far', disk_format='qcow2')
 
@@ -57,7 +83,7 @@ def test_image_in_another_cluster_is_read_by_librbd(
 
 
 def test_raw_image_of_a_file_store_has_a_base_too(
-    eventlet, tidy, pool, log, qcow2
+    default_options, tidy, pool, log, qcow2
 ):
     image = tidy.image(qcow2.head, store='disk')
 
@@ -94,7 +120,7 @@ def hostile(stack, tidy, folder, *options, size='1G'):
 
 
 def test_image_with_a_backing_file_is_refused(
-    eventlet, stack, tidy, pool, log, tmp_path
+    default_options, stack, tidy, pool, log, tmp_path
 ):
     backing = ('-b', '/etc/passwd', '-F', 'raw')
     image = hostile(stack, tidy, tmp_path, *backing)
@@ -107,7 +133,7 @@ def test_image_with_a_backing_file_is_refused(
 
 
 def test_disk_larger_than_the_volume_is_refused(
-    eventlet, stack, tidy, pool, log, tmp_path
+    default_options, stack, tidy, pool, log, tmp_path
 ):
     cluster = ('-o', 'cluster_size=2M')
     image = hostile(stack, tidy, tmp_path, *cluster, size='2P')

@@ -283,6 +283,25 @@ def test_reimage_of_another_format_goes_cinders_own_way(
     assert hosted.memory.volumes[volume.name] == b'o' * SMALL
 
 
+def test_reimage_by_cinder_leaves_nothing_behind_the_disk(
+    reimage, hosted, volume
+):
+    reimage(disk_format='qcow2', virtual_size=SMALL - 5000)
+
+    content = hosted.memory.volumes[volume.name]
+    assert content == b'o' * (SMALL - 5000) + bytes(5000)
+
+
+def test_what_cannot_be_cleared_after_a_reimage_is_told(
+    reimage, volume, caplog
+):
+    reimage(disk_format='qcow2', virtual_size=None)
+
+    (line,) = [e for e in caplog.messages if 'old bytes' in e]
+    assert volume.id in line
+    assert 'Upload the image anew' in line
+
+
 def test_encrypted_volume_is_not_overwritten_in_the_clear(
     reimage, hosted, volume
 ):

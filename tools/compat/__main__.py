@@ -8,8 +8,9 @@ import pathlib
 import signal
 import sys
 
-from compat import checks, environment, report
+from compat import ceph, checks, environment, report, tempest
 from compat.releases import ALL, SHORT, Setup
+from compat.running import FOLDER
 from measuring.screen import SCREEN, elapsed, step, tell
 
 NAMES = {each.name: each for each in ALL}
@@ -19,8 +20,12 @@ def main() -> int:
     """0 when every check of every setup is all right."""
     arguments = _arguments()
     signal.signal(signal.SIGTERM, lambda *_: sys.exit(143))
+    if arguments.tempest:
+        return _tempest(arguments.write)
     with step('Build the package'):
         wheel = environment.build_wheel()
+    if arguments.ceph:
+        return _pairs(arguments.write, wheel)
     with futures.ThreadPoolExecutor(checks.at_once()) as pool:
         rows = list(
             pool.map(
@@ -29,11 +34,38 @@ def main() -> int:
             )
         )
     SCREEN.print(report.screen_table(rows))
-    report.write(rows, environment.FOLDER / 'result.json')
+    report.write(rows, FOLDER / 'result.json')
     if arguments.write:
         report.write(rows, report.RESULT)
         report.write_page()
     return 0 if all(row.ok for row in rows) else 1
+
+
+def _pairs(write: bool, wheel: pathlib.Path) -> int:
+    """One after the other: each pair's tests start two clusters."""
+    found = []
+    for pair in ceph.ALL:
+        found.append((pair, ceph.tried(pair, wheel)))
+        _tell('Ceph', found[-1][1])
+    if write:
+        ceph.write(found)
+    return 0 if all(outcome.ok for _pair, outcome in found) else 1
+
+
+def _tempest(write: bool) -> int:
+    """0 when nothing fails with our type that passes with upstream's."""
+    found = tempest.results()
+    for name, each in found.items():
+        tell(
+            f'Tempest, type {name}: {each.passed} passed, {each.skipped}'
+            f' skipped, {len(each.failed)} failed'
+        )
+    ours = tempest.only_ours(found)
+    for test in ours:
+        tell(f'FAILED with our type alone: {test}')
+    if write:
+        tempest.write(found)
+    return 1 if ours else 0
 
 
 def _arguments() -> argparse.Namespace:
@@ -43,11 +75,7 @@ def _arguments() -> argparse.Namespace:
         ' claimed, each in an environment of its own under the constraints of'
         ' its release. The exit status is 1 when a check fails.',
     )
-    parser.add_argument(
-        '--short',
-        action='store_true',
-        help='only the oldest, one in the middle, and the newest',
-    )
+    _add_forms(parser)
     parser.add_argument(
         '--write',
         action='store_true',
@@ -68,6 +96,27 @@ def _arguments() -> argparse.Namespace:
         if each not in NAMES:
             parser.error(f'{each} is none of {", ".join(NAMES)}')
     return arguments
+
+
+def _add_forms(parser: argparse.ArgumentParser) -> None:
+    forms = parser.add_mutually_exclusive_group()
+    forms.add_argument(
+        '--short',
+        action='store_true',
+        help='only the oldest, one in the middle, and the newest',
+    )
+    forms.add_argument(
+        '--ceph',
+        action='store_true',
+        help='pairs of an older or newer Ceph, in place of the releases;'
+        ' makes another Debian in a folder, which root alone can',
+    )
+    forms.add_argument(
+        '--tempest',
+        action='store_true',
+        help="Tempest's tests of volumes with our type, then with upstream's,"
+        ' in place of the releases',
+    )
 
 
 def _setups(arguments: argparse.Namespace) -> list[Setup]:
@@ -96,22 +145,22 @@ def _row(
 
     installed = checks.outcome('install', install)
     found = [installed]
-    _tell(setup, installed)
+    _tell(setup.name, installed)
     if installed.ok:
         for outcome in checks.outcomes(made, names):
             found.append(outcome)
-            _tell(setup, outcome)
+            _tell(setup.name, outcome)
     versions = made.versions(*report.PACKAGES) if installed.ok else {}
     return report.Row(setup, versions, tuple(found))
 
 
-def _tell(setup: Setup, outcome: checks.Outcome) -> None:
+def _tell(name: str, outcome: checks.Outcome) -> None:
     """A line; of a failure all that was said."""
     detail = outcome.detail if outcome.ok else f'FAILED\n{outcome.detail}'
     if outcome.ok is None:
         detail = f'not tried: {outcome.detail}'
     tell(
-        f'{elapsed():5.0f} s {setup.name}: {outcome.check}: {detail}'
+        f'{elapsed():5.0f} s {name}: {outcome.check}: {detail}'
         f' ({outcome.seconds:.0f} s)'
     )
 

@@ -1,19 +1,26 @@
 # SPDX-License-Identifier: Apache-2.0
 """A virtual environment with one release of Cinder and the package."""
 
-from collections.abc import Mapping
 import os
 import pathlib
 import shutil
-import subprocess
 import sys
-from types import MappingProxyType
 
-from compat.releases import PYTHON, REPO, SETUPTOOLS, Setup
+from compat import debian
+from compat.releases import (
+    DEBIAN,
+    DEBIAN_PYTHON,
+    PYTHON,
+    REPO,
+    SETUPTOOLS,
+    Setup,
+)
+from compat.running import FOLDER, Failed, run
 
-FOLDER = REPO / '.cache' / 'compat'
 SECONDS = 300
 TESTS = ('pytest', 'hypothesis')
+#: Of Cinder's own tests.
+CINDER_TESTS = ('ddt', 'fixtures', 'oslotest', 'testtools')
 #: Of Cinder's services in the sandbox, named by its configuration.
 SERVICES = ('PyMySQL', 'pymemcache', 'python-memcached')
 BINDINGS = ('rados', 'rbd')
@@ -23,48 +30,13 @@ _FIND = (
 )
 
 
-class Failed(Exception):
-    """A command failed, or took too long: the end of what it said."""
-
-
-def run(
-    *command: object,
-    seconds: float,
-    folder: pathlib.Path = REPO,
-    variables: Mapping[str, str] = MappingProxyType({}),
-) -> str:
-    """What the command wrote.
-
-    :param folder: where it runs.
-    :param variables: of its environment, beside those of this process.
-
-    :raises Failed: when it fails, or does not end in so many seconds.
-    """
-    try:
-        done = subprocess.run(
-            [str(each) for each in command],
-            cwd=folder,
-            env={**os.environ, **variables},
-            stdin=subprocess.DEVNULL,
-            stdout=subprocess.PIPE,
-            stderr=subprocess.STDOUT,
-            text=True,
-            timeout=seconds,
-        )
-    except subprocess.TimeoutExpired as exc:
-        raise Failed(f'{command[0]}: no end after {seconds:.0f} s') from exc
-    if done.returncode:
-        raise Failed(done.stdout.strip())
-    return done.stdout
-
-
-def interpreter(version: str) -> str | None:
-    """The path of a Python of that version, if there is one."""
+def interpreter(version: str, number: int = DEBIAN) -> str | None:
+    """The path of a Python of that version on that Debian, if there is one."""
     pyenv = pathlib.Path(
         os.environ.get('PYENV_ROOT', pathlib.Path.home() / '.pyenv')
     )
     found = sorted(pyenv.glob(f'versions/{version}.*/bin/python3'))
-    if version == PYTHON:
+    if version == DEBIAN_PYTHON[number]:
         return '/usr/bin/python3'
     return str(found[-1]) if found else shutil.which(f'python{version}')
 
@@ -75,31 +47,32 @@ class Environment:
     def __init__(self, setup: Setup) -> None:
         self.setup = setup
         self.folder = FOLDER / setup.name
-        self.python = self.folder / 'bin' / 'python'
+        self._python = self.folder / 'bin' / 'python'
 
-    @property
-    def has_bindings(self) -> bool:
-        """Whether Ceph's bindings load: those of Debian are of one Python."""
-        return self.setup.python == PYTHON
+    def program(self, name: str) -> tuple[object, ...]:
+        """The beginning of a command: one of this environment's programs."""
+        path = self._python.with_name(name)
+        return *debian.inside(self.setup.debian), path
 
     def make(self, wheel: pathlib.Path) -> None:
         """Install Cinder, and the package, as the release's constraints say.
 
         :raises Failed: when that cannot be, or pip finds a contradiction.
         """
-        if not self.python.exists():
-            base = interpreter(self.setup.python)
-            _uv('venv', '--clear', '--python', base, self.folder)
+        # A link, which leads to something in its own Debian alone.
+        if not os.path.lexists(self._python):
+            base = interpreter(self.setup.python, self.setup.debian)
+            self._uv('venv', '--clear', '--python', base, self.folder)
         constraints = ('--constraints', self.setup.constraints)
         cinder = f'cinder=={self.setup.release}.*'
         self._pip(
             *('install', *constraints, cinder, SETUPTOOLS),
-            *(*TESTS, *SERVICES),
+            *(*TESTS, *CINDER_TESTS, *SERVICES),
         )
         fresh = ('--reinstall-package', 'cinder-cow')
         self._pip('install', *constraints, *fresh, wheel)
         self._pip('check')
-        if self.has_bindings:
+        if self.setup.has_bindings:
             self._link_bindings()
 
     def versions(self, *names: str) -> dict[str, str]:
@@ -108,25 +81,39 @@ class Environment:
             'import sys, importlib.metadata as m;'
             'print(*map(m.version, sys.argv[1:]))'
         )
-        found = run(self.python, '-c', code, *names, seconds=60)
+        found = run(*self.program('python'), '-c', code, *names, seconds=60)
         return dict(zip(names, found.split(), strict=True))
 
     def _pip(self, command: str, *arguments: object) -> None:
-        _uv('pip', command, '--python', self.python, *arguments)
+        self._uv('pip', command, '--python', self._python, *arguments)
+
+    def _uv(self, *arguments: object) -> None:
+        _uv(*arguments, inside=debian.inside(self.setup.debian))
 
     def _link_bindings(self) -> None:
         """As tools/bootstrap.sh does for the environment of the sandbox."""
-        site = self.folder / 'lib' / f'python{PYTHON}' / 'site-packages'
+        version = self.setup.python
+        site = self.folder / 'lib' / f'python{version}' / 'site-packages'
+        python = (*debian.inside(self.setup.debian), '/usr/bin/python3')
         for module in BINDINGS:
             code = _FIND.format(module=module)
-            found, version = run(
-                interpreter(PYTHON), '-c', code, seconds=60
-            ).split()
-            if version != PYTHON:
-                raise Failed(f'python3-{module} is of Python {version}')
-            link = site / pathlib.Path(found).name
+            path, found = run(*python, '-c', code, seconds=60).split()
+            if found != version:
+                raise Failed(f'python3-{module} is of Python {found}')
+            link = site / pathlib.Path(path).name
             link.unlink(missing_ok=True)
-            link.symlink_to(found)
+            link.symlink_to(path)
+
+
+def install(folder: pathlib.Path, *packages: str) -> None:
+    """An environment with these packages, on this machine's Python.
+
+    :raises Failed: when they cannot be installed.
+    """
+    python = folder / 'bin' / 'python'
+    if not python.exists():
+        _uv('venv', '--clear', '--python', interpreter(PYTHON), folder)
+    _uv('pip', 'install', '--python', python, *packages)
 
 
 def build_wheel() -> pathlib.Path:
@@ -141,9 +128,9 @@ def build_wheel() -> pathlib.Path:
     return wheel
 
 
-def _uv(*arguments: object) -> None:
+def _uv(*arguments: object, inside: tuple[str, ...] = ()) -> None:
     uv = pathlib.Path(sys.executable).with_name('uv')
-    run(uv, *arguments, seconds=SECONDS, variables=_index())
+    run(*inside, uv, *arguments, seconds=SECONDS, variables=_index())
 
 
 def _index() -> dict[str, str]:

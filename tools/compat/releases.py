@@ -15,8 +15,11 @@ RELEASES = {
     28: '2026.1',
     29: '2026.2',
 }
-#: The Python of Debian 12: of the packages python3-rados and python3-rbd.
-PYTHON = '3.11'
+#: The Python of each Debian: of its packages python3-rados and python3-rbd.
+DEBIAN_PYTHON = {12: '3.11', 13: '3.13'}
+#: The Debian that this runs on.
+DEBIAN = 12
+PYTHON = DEBIAN_PYTHON[DEBIAN]
 #: Of the keystonemiddleware of 24 and 25, which imports pkg_resources; no
 #: constraint of OpenStack names setuptools.
 SETUPTOOLS = 'setuptools<81'
@@ -29,12 +32,25 @@ class Setup:
     release: int
     python: str = PYTHON
     native_threads: bool = False
+    debian: int = DEBIAN
 
     @property
     def name(self) -> str:
         """As the command line has it: 29, 29-py3.13, 29-native."""
+        if self.debian != DEBIAN:
+            return f'{self.release}-debian{self.debian}'
         more = f'-py{self.python}' if self.python != PYTHON else ''
         return f'{self.release}{more}{"-native" * self.native_threads}'
+
+    @property
+    def has_bindings(self) -> bool:
+        """Whether Ceph's bindings load: a Debian's are of its Python."""
+        return self.python == DEBIAN_PYTHON[self.debian]
+
+    @property
+    def reimages_in_place(self) -> bool:
+        """Whether Cinder writes a converted image into the volume."""
+        return self.release >= 29
 
     @property
     def mode(self) -> str:
@@ -51,6 +67,7 @@ ALL = (
     Setup(29, native_threads=True),
     Setup(29, python='3.12'),
     Setup(29, python='3.13'),
+    Setup(29, python='3.13', debian=13),
 )
 #: The oldest, the newest, and between them the first with a [glance] section.
 SHORT = tuple(each for each in ALL if each.name in ('24', '27', '29'))

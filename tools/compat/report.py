@@ -12,12 +12,13 @@ from rich import table
 from compat.checks import CHECKS, Outcome
 from compat.releases import RELEASES, REPO, Setup
 
-RESULT = REPO / 'doc' / 'source' / 'compatibility.json'
-PAGE = REPO / 'doc' / 'source' / 'compatibility.rst'
-#: The table stands between these two lines of the page.
-BEGIN, END = '.. begin of the table', '.. end of the table'
+PAGES = REPO / 'doc' / 'source'
+PAGE = PAGES / 'compatibility.rst'
+RESULT = PAGES / 'compatibility.json'
 #: Whose versions are shown.
 PACKAGES = ('cinder', 'oslo.utils', 'urllib3', 'cliff')
+#: Of a part that has no result in the repository.
+NOTHING = 'It has not been run for this version yet.'
 COLUMNS = ('install', *CHECKS)
 
 
@@ -39,6 +40,7 @@ class Row:
             'release': self.setup.release,
             'series': RELEASES[self.setup.release],
             'python': self.setup.python,
+            'debian': self.setup.debian,
             'mode': self.setup.mode,
             'versions': self.versions,
             'checks': {
@@ -60,34 +62,56 @@ def write(rows: Iterable[Row], path: pathlib.Path) -> None:
     path.write_text(json.dumps(ordered, indent=2) + '\n')
 
 
-def _key(found: dict[str, Any]) -> tuple[int, str, str]:
-    return found['release'], found['python'], found['mode']
+def _key(found: dict[str, Any]) -> tuple[int, str, str, int]:
+    return found['release'], found['python'], found['mode'], found['debian']
 
 
 def write_page() -> None:
     """Put the table of the result into the page."""
-    page = PAGE.read_text()
-    before, _, rest = page.partition(BEGIN)
-    after = rest.partition(END)[2]
-    found = json.loads(RESULT.read_text())
-    PAGE.write_text(before + '\n'.join(page_table(found)) + after)
+    put('releases', page_table(json.loads(RESULT.read_text())))
+
+
+def write_part(
+    name: str, rows: list[dict[str, Any]], lines: Iterable[str]
+) -> None:
+    """The result of another part: as JSON, and its table in the page."""
+    part(name).write_text(json.dumps(rows, indent=2) + '\n')
+    put(name, lines)
+
+
+def part(name: str) -> pathlib.Path:
+    """Where the result of that part is."""
+    return PAGES / f'compatibility-{name}.json'
+
+
+def put(name: str, lines: Iterable[str]) -> None:
+    """Write the lines between the two marks of that name."""
+    begin, end = f'.. begin of {name}', f'.. end of {name}'
+    before, _, rest = PAGE.read_text().partition(begin)
+    after = rest.partition(end)[2]
+    body = '\n'.join((begin, '', *lines, '', end))
+    PAGE.write_text(before + body + after)
 
 
 def page_table(found: list[dict[str, Any]]) -> Iterator[str]:
-    """The lines of the page, the two marks among them."""
-    yield from (BEGIN, '', '.. list-table::', '   :header-rows: 1', '')
-    yield from _line(('Cinder', 'Python', 'threads', *PACKAGES[1:], *COLUMNS))
+    """The lines of the page."""
+    yield from header('Cinder', 'Python', 'threads', *PACKAGES[1:], *COLUMNS)
     for row in found:
-        yield from _line(
+        yield from line(
             (
                 f'{row["versions"]["cinder"]} ({row["series"]})',
-                row['python'],
+                f'{row["python"]} (Debian {row["debian"]})',
                 row['mode'],
                 *(row['versions'][each] for each in PACKAGES[1:]),
                 *(_cell(row['checks'].get(each)) for each in COLUMNS),
             )
         )
-    yield from ('', END)
+
+
+def header(*cells: str) -> Iterator[str]:
+    """The begin of a list-table."""
+    yield from ('.. list-table::', '   :header-rows: 1', '')
+    yield from line(cells)
 
 
 def screen_table(rows: Iterable[Row]) -> table.Table:
@@ -109,7 +133,8 @@ def _cell(check: dict[str, Any] | None) -> str:
     return 'yes' if check['detail'] == 'yes' else check['detail']
 
 
-def _line(cells: Iterable[str]) -> Iterator[str]:
+def line(cells: Iterable[str]) -> Iterator[str]:
+    """One row of a list-table."""
     first, *more = cells
     yield f'   * - {first}'
     yield from (f'     - {each}' for each in more)

@@ -11,6 +11,7 @@ import sys
 from demo import cases, facts, ratios, report
 from measuring import image
 from measuring.screen import SCREEN, elapsed, step, tell
+from sandbox import state
 from sandbox.stack import Options, Stack
 
 CACHE = pathlib.Path(__file__).parents[2] / '.cache'
@@ -71,7 +72,7 @@ def _disks(full: bool) -> list[pathlib.Path]:
 
 @contextlib.contextmanager
 def _stack(folder: pathlib.Path, keep: bool) -> Iterator[Stack]:
-    if (folder / 'state.json').exists():
+    if state.is_there(folder):
         tell(f'Using the sandbox in {folder}, which is left up')
         yield Stack.load(folder)
         return

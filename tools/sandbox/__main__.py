@@ -78,6 +78,13 @@ def _add_options(up: argparse.ArgumentParser) -> None:
         help='of cinder-volume (default: %(default)s)',
     )
     up.add_argument(
+        '--hosts',
+        type=int,
+        choices=(1, 2),
+        default=1,
+        help='of cinder-volume, active at once (default: %(default)s)',
+    )
+    up.add_argument(
         '--ceph-only', action='store_true', help='start no OpenStack'
     )
 
@@ -88,6 +95,7 @@ def _up(arguments: argparse.Namespace) -> int:
         arguments.clone_format,
         arguments.concurrency,
         arguments.ceph_only,
+        arguments.hosts,
     )
     stack.Stack.up(arguments.folder, options)
     print(f'The sandbox is up in {arguments.folder}', file=sys.stderr)

@@ -4,6 +4,7 @@
 
 import concurrent.futures
 import json
+import os
 import pathlib
 import shutil
 import types
@@ -15,6 +16,12 @@ from sandbox import errors, ports, process, template
 OSD_BYTES = 20 << 30  # of a sparse file
 MEMSTORE_BYTES = 4 << 30
 START_SECONDS = 60.0
+_IDS = {'mon': 'a', 'mgr': 'x', 'osd': '0'}
+
+# The root of another Debian, whose daemons are taken; the commands of clients
+# stay this machine's.
+_ROOT_VARIABLE = 'SANDBOX_CEPH_ROOT'
+_IN_ROOT = pathlib.Path(__file__).with_name('in_root.sh')
 
 _ALL = (
     '--cap',
@@ -68,6 +75,7 @@ class Cluster:
         self.clone_format = clone_format
         self.store = store
         self.conf = self.folder / 'ceph.conf'
+        self._root = os.environ.get(_ROOT_VARIABLE)
         self._shared = processes is not None
         self._processes = processes or process.Processes(self.folder)
 
@@ -113,6 +121,8 @@ class Cluster:
                 future.result()
         if self.clone_format == 2:
             self.ceph('osd', 'set-require-min-compat-client', 'mimic')
+        # Debian 13's manager loads none of its modules, which are not needed.
+        self.ceph('health', 'mute', 'MGR_MODULE_DEPENDENCY', '--sticky')
         self._processes.wait(
             f'{self.name}-osd',
             self._healthy,
@@ -175,6 +185,11 @@ class Cluster:
     def pid(self, daemon: str) -> int:
         """The process id of a daemon: mon, mgr or osd."""
         return self._processes.pid(f'{self.name}-{daemon}')
+
+    def restart(self, daemon: str) -> None:
+        """End mon or osd by SIGKILL, and start it again."""
+        self._processes.stop(f'{self.name}-{daemon}', kill=True)
+        self._run_daemon(daemon)
 
     def port(self) -> int:
         """The monitor's port, of the newer protocol."""
@@ -240,12 +255,12 @@ class Cluster:
             '--keyring',
             self.folder / 'keyring',
         )
-        self._start('mon', 'ceph-mon', '-i', 'a')
+        self._run_daemon('mon')
         self._processes.wait(f'{self.name}-mon', lambda: ports.answers(port))
 
     def _start_mgr(self) -> None:
         (self.folder / 'mgr').mkdir()
-        self._start('mgr', 'ceph-mgr', '-i', 'x')
+        self._run_daemon('mgr')
 
     def _start_osd(self) -> None:
         (self.folder / 'osd').mkdir()
@@ -254,7 +269,7 @@ class Cluster:
         self._run(
             'ceph-osd', '-c', self.conf, '-i', '0', '--mkfs', '--osd-uuid', osd
         )
-        self._start('osd', 'ceph-osd', '-i', '0')
+        self._run_daemon('osd')
 
     def _addresses(self) -> str:
         for line in self.conf.read_text().splitlines():
@@ -270,10 +285,23 @@ class Cluster:
             and status['mgrmap']['available']
         )
 
-    def _start(self, daemon: str, *argv: str | pathlib.Path) -> None:
+    def _run_daemon(self, daemon: str) -> None:
+        # In /, as systemd starts them: Debian 13's OSD looks for its classes
+        # in lib/, relative to the folder that it runs in.
         self._processes.start(
-            f'{self.name}-{daemon}', [*argv, '-c', self.conf, '-f']
+            f'{self.name}-{daemon}',
+            [*self._inside(), f'ceph-{daemon}', '-i', _IDS[daemon]]
+            + ['-c', self.conf, '-f'],
+            folder='/',
         )
 
     def _run(self, *argv: str | pathlib.Path) -> None:
-        self._processes.run(f'{self.name}-{pathlib.Path(argv[0]).name}', argv)
+        self._processes.run(
+            f'{self.name}-{pathlib.Path(argv[0]).name}',
+            [*self._inside(), *argv],
+        )
+
+    def _inside(self) -> tuple[str | pathlib.Path, ...]:
+        if self._root is None:
+            return ()
+        return _IN_ROOT, self._root, self._processes.folder, '--'

@@ -1,7 +1,7 @@
 # SPDX-License-Identifier: Apache-2.0
 """The sandbox's cloud as one of its users sees it: images and volumes."""
 
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 import concurrent.futures
 import contextlib
 import io
@@ -97,12 +97,14 @@ class Cloud:
     def create_volumes(
         self,
         volume_type: str,
-        image_id: str,
+        image_id: str | None,
         size_gib: int,
         count: int,
         expect: str = 'available',
     ) -> tuple[list[str], float]:
         """Volumes asked for all at once: ids, seconds until the last is.
+
+        :param image_id: None: they are empty.
 
         :raises SandboxError: when one gets another status than expected.
         """
@@ -118,22 +120,26 @@ class Cloud:
         started = time.monotonic()
         with concurrent.futures.ThreadPoolExecutor(count) as workers:
             created = list(workers.map(create, range(count)))
-        waiting = set(created)
+        self._wait_until_all_are(expect, created, started)
+        return created, time.monotonic() - started
+
+    def _wait_until_all_are(
+        self, expected: str, volume_ids: Sequence[str], started: float
+    ) -> None:
+        waiting = set(volume_ids)
+        volumes = self.connection.block_storage
         # One call for all of them: asking costs the API as much as making.
         while waiting:
             for found in volumes.volumes(paginated=False):
                 if found.id in waiting and found.status not in BUSY:
-                    _expect(found.status == expect, found.id, found.status)
+                    _expect(found.status == expected, found.id, found.status)
                     waiting.remove(found.id)
+            elapsed = time.monotonic() - started
             _expect(
-                time.monotonic() < started + WAIT_SECONDS,
-                volume_type,
-                f'still busy: {waiting}',
+                elapsed < WAIT_SECONDS, str(waiting), 'these are still busy'
             )
             # Asking takes the cores that the copy needs: seldom when it lasts.
-            elapsed = time.monotonic() - started
             time.sleep(max(POLL_SECONDS, POLL_SHARE * elapsed))
-        return created, time.monotonic() - started
 
     def volume(self, volume_id: str) -> Any:
         """What the API says of the volume."""

@@ -44,6 +44,11 @@ class MariaDB:
                 '--auth-root-authentication-method=normal',
             ],
         )
+        self.serve()
+
+    def serve(self) -> None:
+        """Start it with the data that are there."""
+        as_user = ['--user=root'] if os.geteuid() == 0 else []
         self._processes.start(
             NAME,
             [
@@ -68,8 +73,8 @@ class MariaDB:
         script = self.folder / 'databases.sql'
         script.write_text(
             ''.join(
-                f'CREATE DATABASE {name};\n'
-                f"CREATE USER '{name}'@'127.0.0.1'\n"
+                f'CREATE DATABASE IF NOT EXISTS {name};\n'
+                f"CREATE USER IF NOT EXISTS '{name}'@'127.0.0.1'\n"
                 f"    IDENTIFIED BY '{PASSWORD}';\n"
                 f"GRANT ALL ON {name}.* TO '{name}'@'127.0.0.1';\n"
                 for name in DATABASES

@@ -8,7 +8,9 @@ import os
 import pathlib
 
 # Positions in /proc/PID/stat after the command's closing bracket; proc(5).
-_STATE, _SESSION, _START_TIME = 0, 3, 19
+_STATE, _SESSION, _THREADS, _START_TIME = 0, 3, 17, 19
+# User and system, its own and those of its children that have ended.
+_TICKS = slice(11, 15)
 
 
 @dataclasses.dataclass(frozen=True, slots=True)
@@ -20,12 +22,12 @@ class Identity:
 
     @property
     def alive(self) -> bool:
-        """Whether it runs. A zombie does not."""
+        """Whether it runs. A zombie does not, once its last thread is gone."""
         reap(self.pid)
         stat = _stat(self.pid)
         return (
             stat is not None
-            and stat[_STATE] not in 'ZX'
+            and (stat[_STATE] not in 'ZX' or int(stat[_THREADS]) > 1)
             and int(stat[_START_TIME]) == self.start_ticks
         )
 
@@ -65,6 +67,13 @@ def marked(mark: str) -> list[Identity]:
         if needle in environ.split(b'\0'):
             found.append(identity(pid))
     return [member for member in found if member.alive]
+
+
+def core_seconds(pid: int) -> float:
+    """What a process and its ended children took; 0 for one that is gone."""
+    stat = _stat(pid)
+    ticks = sum(map(int, stat[_TICKS])) if stat else 0
+    return ticks / os.sysconf('SC_CLK_TCK')
 
 
 def _pids() -> list[int]:

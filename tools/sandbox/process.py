@@ -87,9 +87,11 @@ class Processes:
         service: str,
         argv: Sequence[str | os.PathLike[str]],
         env: Mapping[str, str] | None = None,
+        folder: str | None = None,
     ) -> None:
         """Start a service in a session of its own; it outlives us.
 
+        :param folder: that it runs in; by default one of the sandbox.
         :raises Aborted: if abort() was called.
         """
         self._check_abort()
@@ -98,9 +100,10 @@ class Processes:
         environment = self._environment(service, env)
         _check_program(argv[0], environment['PATH'])
         # Not in the caller's folder: uwsgi imports from where it is.
+        place = folder or self._run_dir
         pid = os.posix_spawn(
             '/usr/bin/env',
-            ['env', '-C', self._run_dir, *argv],
+            ['env', '-C', place, *argv],
             environment,
             setsid=True,
             setsigmask=[],
@@ -203,9 +206,16 @@ class Processes:
 
     def sweep(self) -> None:
         """Kill every process of this folder, known by a pid file or not."""
-        while found := proc.marked(f'{MARK}_FOLDER={self.folder}'):
+        while found := proc.marked(self._folder_mark()):
             self._kill(found, signal.SIGKILL)
             _wait_gone(found, STOP_SECONDS)
+
+    def core_seconds(self) -> float:
+        """What all that run, and their ended children, took so far."""
+        return sum(
+            proc.core_seconds(each.pid)
+            for each in proc.marked(self._folder_mark())
+        )
 
     def _fail(self, service: str, reason: str) -> None:
         raise errors.NotReady(service, reason, self.log_file(service))
@@ -224,6 +234,9 @@ class Processes:
 
     def _mark(self, service: str) -> str:
         return f'{MARK}={self.folder}:{service}'
+
+    def _folder_mark(self) -> str:
+        return f'{MARK}_FOLDER={self.folder}'
 
     def _pid_file(self, service: str) -> pathlib.Path:
         return self._run_dir / f'{service}.pid'

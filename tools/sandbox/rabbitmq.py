@@ -48,6 +48,10 @@ class RabbitMQ:
             ['epmd', '-port', str(self._epmd_port), '-address', '127.0.0.1'],
         )
         self._processes.wait(EPMD, lambda: ports.answers(self._epmd_port))
+        self.serve()
+
+    def serve(self) -> None:
+        """Start the node with the files that are there."""
         self._processes.start(
             NAME, [_BIN / 'rabbitmq-server'], self._environment()
         )

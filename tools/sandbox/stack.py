@@ -2,16 +2,18 @@
 
 """All services together: the order of start and stop."""
 
+from collections.abc import Iterator
 import concurrent.futures
+import contextlib
 import dataclasses
-import json
 import pathlib
 import shutil
 import sys
-from typing import Any, Self
+from typing import Self
 
 from sandbox import (
     ceph,
+    ceph_pools,
     cinder,
     errors,
     glance,
@@ -21,25 +23,34 @@ from sandbox import (
     ports,
     process,
     rabbitmq,
+    redis,
     rest,
+    state,
     steps,
 )
 
-_STATE = 'state.json'
 _PORTS = (
     'mariadb',
     'memcached',
     'rabbitmq',
     'rabbitmq_dist',
     'epmd',
+    'redis',
     'keystone',
     'glance',
     'cinder-api',
 )
 # What is stopped first: a service before those that it talks to.
 _STOP_ORDER = (
-    (cinder.API, cinder.SCHEDULER, cinder.VOLUME, glance.NAME, keystone.NAME),
-    (rabbitmq.NAME, mariadb.NAME, memcached.NAME),
+    (
+        cinder.API,
+        cinder.SCHEDULER,
+        *cinder.VOLUMES,
+        cinder.BACKUP,
+        glance.NAME,
+        keystone.NAME,
+    ),
+    (rabbitmq.NAME, mariadb.NAME, memcached.NAME, redis.NAME),
 )
 
 
@@ -50,12 +61,14 @@ class Options:
     :param clusters: 1, or 2: Glance's store `far` is in a second cluster.
     :param clone_format: of RBD clones in the first cluster, 1 or 2.
     :param concurrency: of cinder-volume, eventlet or threading.
+    :param hosts: of cinder-volume, 1 or 2, which are active at once.
     """
 
     clusters: int = 2
     clone_format: int = 2
     concurrency: str = 'eventlet'
     ceph_only: bool = False
+    hosts: int = 1
 
 
 class Stack:
@@ -93,7 +106,7 @@ class Stack:
             self._processes, taken['glance'], self._mariadb
         )
         self._cinder = cinder.Cinder(
-            self._processes, taken[cinder.API], self._mariadb
+            self._processes, taken[cinder.API], self._mariadb, options.hosts
         )
         self._api = rest.Rest(self._keystone.url)
 
@@ -104,7 +117,7 @@ class Stack:
         :raises SandboxError: if the folder is in use, or a service fails.
         """
         folder = folder.absolute()
-        _refuse_used(folder)
+        state.require_free(folder)
         folder.mkdir(parents=True, exist_ok=True)
         with ports.Ports() as taken:
             stack = cls(
@@ -127,19 +140,18 @@ class Stack:
         :raises SandboxError: if there is none.
         """
         folder = folder.absolute()
-        try:
-            state = json.loads((folder / _STATE).read_text())
-        except FileNotFoundError:
-            raise errors.SandboxError(
-                f'there is no sandbox in {folder}; start one by '
-                f'"tools/sandbox.sh up --folder {folder}"'
-            ) from None
-        return cls(folder, Options(**state['options']), state['ports'])
+        found = state.read(folder)
+        return cls(folder, Options(**found['options']), found['ports'])
 
     @property
     def conversion_dir(self) -> pathlib.Path:
         """Where Cinder puts temporary copies of images."""
         return self._cinder.conversion_dir
+
+    @property
+    def glance_url(self) -> str:
+        """Where Glance answers."""
+        return self._glance.url
 
     def port(self, service: str) -> int | None:
         """The port that a service was given; None if it chose its own."""
@@ -158,6 +170,10 @@ class Stack:
     def log_file(self, service: str) -> pathlib.Path:
         """The log of a service like cinder-volume."""
         return self._processes.log_file(service)
+
+    def core_seconds(self) -> float:
+        """What all services took of the cores so far."""
+        return self._processes.core_seconds()
 
     def env(self) -> dict[str, str]:
         """What programs need to find the sandbox as OpenStack's admin."""
@@ -181,9 +197,14 @@ class Stack:
             }
         return found
 
-    def cinder_volume_pids(self) -> dict[str, int]:
-        """The process of each backend."""
-        return self._cinder.volume_pids()
+    @property
+    def cinder_volumes(self) -> tuple[str, ...]:
+        """The names of the services of cinder-volume, one for each host."""
+        return cinder.VOLUMES[: self.options.hosts]
+
+    def cinder_volume_pids(self, host: int = 0) -> dict[str, int]:
+        """The process of each backend of a host."""
+        return self._cinder.volume_pids(host)
 
     def cinder_scheduler_pid(self) -> int:
         """The process of the scheduler."""
@@ -194,20 +215,48 @@ class Stack:
         extra_config: str = '',
         concurrency: str | None = None,
         kill: bool = False,
+        host: int = 0,
     ) -> None:
         """Stop cinder-volume, start it, and return when it works.
 
         :param extra_config: sections that override cinder.conf's.
         :param concurrency: eventlet or threading; by default as at up().
         :param kill: stop it by SIGKILL, as a crash would.
+        :param host: whose, of those that there are.
         :raises NotReady: if a backend does not come up.
         """
-        self._processes.stop(cinder.VOLUME, kill)
+        self._processes.stop(cinder.VOLUMES[host], kill)
         since = cinder.now()
         self._cinder.start_volume(
-            concurrency or self.options.concurrency, extra_config
+            concurrency or self.options.concurrency, extra_config, host
         )
-        self._cinder.wait_volume(self._api, since)
+        self._cinder.wait_volume(self._api, since, host)
+
+    def members(self, service: str) -> list[int]:
+        """The live processes of a service like glance."""
+        return [each.pid for each in self._processes.members(service)]
+
+    def restart_rabbitmq(self) -> None:
+        """Stop it, start it with its files, and return when it answers."""
+        self._processes.stop(rabbitmq.NAME)
+        self._rabbitmq.serve()
+
+    def restart_mariadb(self) -> None:
+        """Stop it, start it with its data, and return when it answers."""
+        self._processes.stop(mariadb.NAME)
+        self._mariadb.serve()
+
+    @contextlib.contextmanager
+    def cinder_backup(self) -> Iterator[None]:
+        """The backup service runs meanwhile; it keeps backups in Ceph.
+
+        :raises NotReady: if it does not come up.
+        """
+        try:
+            self._cinder.start_backup(self._api)
+            yield
+        finally:
+            self._processes.stop(cinder.BACKUP)
 
     def sql(self, database: str, statement: str, *values: str) -> None:
         """Change a service's database behind its back."""
@@ -234,7 +283,7 @@ class Stack:
             work.add(
                 f'Ceph cluster {cluster.name}',
                 lambda cluster=cluster, name=name: (  # type: ignore[misc]
-                    _start_cluster(cluster, taken, name)
+                    ceph_pools.start(cluster, taken, name)
                 ),
             )
             for cluster, name in zip(
@@ -297,23 +346,31 @@ class Stack:
                 self._rabbitmq.url,
                 self._ports['memcached'],
                 self.clusters[0].conf,
+                self._coordination(),
             )
         )
 
+    def _coordination(self) -> str:
+        if self.options.hosts == 1:
+            return f'file://{self._cinder.folder}/coordination'
+        return f'redis://127.0.0.1:{self._ports["redis"]}'
+
+    def _start_redis(self) -> None:
+        if self.options.hosts > 1:
+            redis.start(self._processes, self._ports['redis'])
+
     def _start_cinder(self) -> None:
+        self._start_redis()
         self._cinder.start(self.options.concurrency)
 
     def _finish_cinder(self) -> None:
-        self._cinder.wait_volume(self._api, since=0)
+        for host in range(self.options.hosts):
+            self._cinder.wait_volume(self._api, since=0, host=host)
         self._cinder.create_types(self._api)
 
     def _save(self) -> None:
-        state: dict[str, Any] = {
-            'options': dataclasses.asdict(self.options),
-            'ports': self._ports,
-        }
-        with open(self.folder / _STATE, 'x') as file:
-            json.dump(state, file)
+        options = dataclasses.asdict(self.options)
+        state.write(self.folder, {'options': options, 'ports': self._ports})
 
     def _undo(self, work: steps.Steps, error: BaseException) -> None:
         print('stopping what was started', file=sys.stderr, flush=True)
@@ -330,32 +387,3 @@ class Stack:
     def _remove(self) -> None:
         self._processes.remove_tmp_dir()
         shutil.rmtree(self.folder)
-
-
-def _start_cluster(
-    cluster: ceph.Cluster, taken: ports.Ports, place: str
-) -> None:
-    """A cluster with the pools and users of Ceph's guide for OpenStack."""
-    cluster.start(taken)
-    ours = ('volumes', 'volumes-upstream') if place == 'near' else ()
-    for pool in ('images', *ours):
-        cluster.create_pool(pool)
-    images = 'profile rbd pool=images'
-    cluster.create_user('glance', mon='profile rbd', osd=images, mgr=images)
-    volumes = ', '.join(
-        [f'profile rbd pool={pool}' for pool in ours]
-        + ['profile rbd-read-only pool=images']
-    )
-    cluster.create_user('cinder', mon='profile rbd', osd=volumes, mgr=volumes)
-
-
-def _refuse_used(folder: pathlib.Path) -> None:
-    if (folder / _STATE).exists():
-        raise errors.SandboxError(
-            f'a sandbox is in {folder} already; use it, or end it by '
-            f'"tools/sandbox.sh down --folder {folder}"'
-        )
-    if folder.exists() and any(folder.iterdir()):
-        raise errors.SandboxError(
-            f'{folder} holds something else; name an empty or new folder'
-        )

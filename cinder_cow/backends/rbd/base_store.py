@@ -26,6 +26,7 @@ from cinder_cow.backends.rbd import (
     base_snapshot,
     build_records,
     children,
+    fence,
     lease,
     retired,
     room,
@@ -157,20 +158,20 @@ class RbdBases(BaseStore):
         """False: it is a finished base, and its record was lost."""
         action = f'remove the unfinished {self._images.path(name)}'
         with self._images.opened(action) as pool:
-            try:
-                with rbd.Image(pool.ioctx, name, read_only=True) as image:
-                    self._require_mine(action, name, image)
-                    finished = _is_finished(image)
-                    if finished and base_snapshot.find_record(
-                        pool, name, image
-                    ):
-                        raise errors.StorageError(
-                            action, RuntimeError('it is finished')
-                        )
-            except rbd.ImageNotFound:
-                finished = False  # or half removed
+            finished, image_id = False, None
+            with (
+                contextlib.suppress(rbd.ImageNotFound),
+                rbd.Image(pool.ioctx, name, read_only=True) as image,
+            ):
+                self._require_mine(action, name, image)
+                image_id = image.id()
+                finished = _is_finished(image)
+                if finished and base_snapshot.find_record(pool, name, image):
+                    raise errors.StorageError(
+                        action, RuntimeError('it is finished')
+                    )
             if not finished:
-                pool.remove(name)
+                fence.remove(pool, name, image_id)
             self._made.pop(name, None)
         return not finished
 

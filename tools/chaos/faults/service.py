@@ -1,0 +1,103 @@
+# SPDX-License-Identifier: Apache-2.0
+"""cinder-volume, or a process of it, ends or stands still."""
+
+import contextlib
+import os
+import pathlib
+import signal
+import time
+
+from chaos.faults.fault import Fault, Missed
+from chaos.service_log import READY
+
+STRUCK_SECONDS = 20.0
+
+
+class KillService(Fault):
+    """All its processes at once, as a crash of the host."""
+
+    name = 'cinder-volume killed'
+    hold_seconds = 0.0
+    causes = frozenset({'service ended', 'no host', 'busy'})
+
+    def inject(self) -> None:
+        self.site.restart(self.chooser.choice(self.site.hosts), kill=True)
+
+
+class KillChild(Fault):
+    """The process of our backend; its parent starts another."""
+
+    name = 'child killed'
+    hold_seconds = 0.0
+    causes = frozenset({'service ended', 'no host', 'busy'})
+
+    def inject(self) -> None:
+        log = self.site.log.here()
+        host = self.chooser.choice(self.site.hosts)
+        pid = self.site.stack.cinder_volume_pids(host).get('cow')
+        if pid is None:
+            raise Missed
+        os.kill(pid, signal.SIGKILL)
+        log.wait(READY)
+
+
+class RestartService(Fault):
+    """An orderly restart."""
+
+    name = 'cinder-volume restarted'
+    hold_seconds = 0.0
+    causes = frozenset({'service ended', 'no host', 'busy'})
+
+    def inject(self) -> None:
+        self.site.restart(self.chooser.choice(self.site.hosts))
+
+
+class PauseService(Fault):
+    """For longer than a lease lasts."""
+
+    name = 'cinder-volume paused'
+    hold_seconds = 40.0
+    causes = frozenset(
+        {'lease lost', 'no host', 'source', 'storage unreachable', 'busy'}
+    )
+
+    def inject(self) -> None:
+        services = self.site.stack.cinder_volumes
+        self._service = self.chooser.choice(services)
+        self.site.signal_all(self._service, signal.SIGSTOP)
+
+    def undo(self) -> None:
+        self.site.signal_all(self._service, signal.SIGCONT)
+
+
+class KillQemuImg(Fault):
+    """The next conversion that is seen."""
+
+    name = 'qemu-img killed'
+    hold_seconds = 0.0
+    causes = frozenset({'conversion interrupted'})
+
+    def inject(self) -> None:
+        deadline = time.monotonic() + STRUCK_SECONDS
+        while time.monotonic() < deadline:
+            for pid in self.site.volume_pids():
+                if _name(pid) == 'qemu-img':
+                    os.kill(pid, signal.SIGKILL)
+                    return
+            time.sleep(0.02)
+        raise Missed
+
+
+def _name(pid: int) -> str:
+    with contextlib.suppress(OSError):
+        return pathlib.Path(f'/proc/{pid}/comm').read_text().strip()
+    return ''
+
+
+ALL: tuple[type[Fault], ...] = (
+    KillService,
+    KillChild,
+    RestartService,
+    PauseService,
+    KillQemuImg,
+)
