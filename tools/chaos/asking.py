@@ -2,6 +2,7 @@
 """Asks the cloud for something, sees how it ends, and whether it may."""
 
 from collections.abc import Callable
+from dataclasses import dataclass
 import subprocess
 import time
 from typing import Any
@@ -16,6 +17,7 @@ from chaos import causes
 from chaos.book import Volume
 from chaos.contents import Content
 from chaos.pool import POOLS
+from chaos.service_log import ServiceLog
 from chaos.site import Site
 from sandbox.cloud import BUSY, Cloud
 
@@ -42,6 +44,15 @@ API_ERRORS = (
 )
 
 
+@dataclass(frozen=True, slots=True)
+class Begin:
+    """When something was asked for: what was logged before is of others."""
+
+    #: In seconds of the monotonic clock.
+    at: float
+    log: ServiceLog
+
+
 class Asking:
     """Safe in many threads."""
 
@@ -50,7 +61,7 @@ class Asking:
 
     def make(self, volume: Volume, **origin: str) -> str:
         """A volume, and whether it is what it should be."""
-        began = time.monotonic()
+        began = self._begin()
         operation = CREATE if 'image_id' in origin else 'clone'
         try:
             volume.volume_id = str(
@@ -65,7 +76,7 @@ class Asking:
         if 'image_id' in origin:
             self._site.book.of_images.add(volume.volume_id)
         with self._site.book.made(volume):
-            status = self._settled(volume)
+            status = self._settled(volume, began)
             if status == 'available':
                 return self.check(volume)
             volume.content = None
@@ -73,12 +84,12 @@ class Asking:
 
     def delete(self, volume: Volume) -> str:
         """What became of it; it is out of the book when it is gone."""
-        began = time.monotonic()
+        began = self._begin()
         try:
             self._volumes(volume).delete_volume(volume.volume_id)
         except API_ERRORS as exc:
             return self._refused('delete', volume.volume_id, exc, began)
-        status = self._settled(volume)
+        status = self._settled(volume, began)
         if status == GONE:
             self._site.book.gone(volume)
             return DONE
@@ -86,7 +97,7 @@ class Asking:
 
     def snapshot(self, volume: Volume) -> str:
         """One more."""
-        began = time.monotonic()
+        began = self._begin()
         assert volume.content is not None
         try:
             made = self._volumes(volume).create_snapshot(
@@ -95,19 +106,19 @@ class Asking:
         except API_ERRORS as exc:
             return self._refused('snapshot', volume.volume_id, exc, began)
         volume.snapshots[made.id] = volume.content
-        status = self._settled(volume, made.id)
+        status = self._settled(volume, began, made.id)
         if status == 'available':
             return DONE
         return self._failed('snapshot', volume, status, began, made.id)
 
     def delete_snapshot(self, volume: Volume, snapshot: str) -> str:
         """One less."""
-        began = time.monotonic()
+        began = self._begin()
         try:
             self._volumes(volume).delete_snapshot(snapshot)
         except API_ERRORS as exc:
             return self._refused('delete snapshot', snapshot, exc, began)
-        status = self._settled(volume, snapshot)
+        status = self._settled(volume, began, snapshot)
         if status == GONE:
             del volume.snapshots[snapshot]
             return DONE
@@ -122,7 +133,7 @@ class Asking:
         version: str = '3.60',
     ) -> str:
         """An action of the API that takes a while."""
-        began = time.monotonic()
+        began = self._begin()
         try:
             answer = self._volumes(volume).post(
                 f'/volumes/{volume.volume_id}/action',
@@ -132,7 +143,7 @@ class Asking:
             openstack.raise_from_response(answer)
         except API_ERRORS as exc:
             return self._refused(operation, volume.volume_id, exc, began)
-        status = self._settled(volume)
+        status = self._settled(volume, began)
         if status == 'available':
             return DONE
         return self._failed(operation, volume, status, began)
@@ -173,7 +184,7 @@ class Asking:
 
     def command(self, *words: str) -> str:
         """A command of an operator's, which another may hinder."""
-        began = time.monotonic()
+        began = self._begin()
         try:
             ended = self._site.command(*words)
         except subprocess.TimeoutExpired as exc:
@@ -187,33 +198,40 @@ class Asking:
     def _volumes(self, volume: Volume) -> Any:
         return self._site.clouds[volume.project].connection.block_storage
 
-    def _settled(self, volume: Volume, snapshot: str = '') -> str:
+    def _begin(self) -> Begin:
+        return Begin(time.monotonic(), self._site.log.here())
+
+    def _settled(
+        self, volume: Volume, began: Begin, snapshot: str = ''
+    ) -> str:
         """The status in the end; an unsettled one when it lasts too long."""
         cloud = self._site.clouds[volume.project]
         subject = snapshot or volume.volume_id
         return settled(
             _look(cloud, volume.volume_id, snapshot),
-            lambda: self._is_lost(subject),
+            lambda: self._is_lost(subject, began),
         )
 
-    def _is_lost(self, subject: str) -> bool:
+    def _is_lost(self, subject: str, began: Begin) -> bool:
         """Nobody works at it: no process that lives has written of it."""
+        events = self._site.timeline.since(began.at)
+        may_be_lost = any(event.causes & causes.LOSING for event in events)
         alive = set(self._site.volume_pids())
-        return not alive & self._site.log.pids(subject)
+        return may_be_lost and not alive & began.log.pids(subject)
 
     def _failed(
         self,
         operation: str,
         volume: Volume,
         status: str,
-        began: float,
+        began: Begin,
         snapshot: str = '',
     ) -> str:
         subject = snapshot or volume.volume_id
         if snapshot:
             volume.snapshots.pop(snapshot, None)
         if status in UNSETTLED:
-            return self._not_ended(operation, volume, subject, status)
+            return self._not_ended(operation, volume, subject, status, began)
         text = self._told(volume, subject)
         self._explain(
             f'{operation} of {subject}: {status}',
@@ -224,15 +242,20 @@ class Asking:
         return FAILED
 
     def _not_ended(
-        self, operation: str, volume: Volume, subject: str, status: str
+        self,
+        operation: str,
+        volume: Volume,
+        subject: str,
+        status: str,
+        began: Begin,
     ) -> str:
-        """Who began with it lives: it hangs. Else its message was lost."""
+        """It hangs, or its message was lost."""
         volume.content = None
         self._site.book.lost.add(subject)
-        if not self._is_lost(subject):
+        if not self._is_lost(subject, began):
             self._site.book.violated(
                 f'{operation} of {subject}: still {status} after'
-                f' {END_SECONDS:.0f} s, and its process lives'
+                f' {END_SECONDS:.0f} s'
             )
         return LOST
 
@@ -251,20 +274,20 @@ class Asking:
         return '\n'.join([*messages, *self._site.log.about(subject)])
 
     def _refused(
-        self, operation: str, subject: str, exc: object, began: float
+        self, operation: str, subject: str, exc: object, began: Begin
     ) -> str:
         self._explain(f'{operation} {subject} refused', str(exc), began, False)
         return REFUSED
 
     def _explain(
-        self, what: str, text: str, began: float, is_ours: bool
+        self, what: str, text: str, began: Begin, is_ours: bool
     ) -> None:
         """Count the cause, if it fits a fault; else it is a violation.
 
         :param is_ours: else any fault will do: what Cinder itself does and
             says is not judged.
         """
-        events = self._site.timeline.since(began)
+        events = self._site.timeline.since(began.at)
         named = causes.named(text)
         for event in reversed(events):
             fits = sorted(named & event.causes)

@@ -46,6 +46,9 @@ KNOWN = {
     ),
 }
 
+#: Faults of which Cinder loses messages, or forgets what they ask for.
+LOSING = frozenset({'messaging', 'service ended', 'database'})
+
 
 def named(text: str) -> set[str]:
     """Which of the known causes a text names."""

@@ -2,7 +2,6 @@
 """Where a run takes place: the cloud, and what is known of it."""
 
 from dataclasses import dataclass
-import json
 import os
 import pathlib
 import signal
@@ -99,11 +98,6 @@ class Site:
     def sweep(self) -> subprocess.CompletedProcess[str]:
         """Remove each base without children, whenever it was used."""
         return self.command('base', 'sweep', '--max-idle-seconds', '0')
-
-    def base_list(self) -> list[str]:
-        """Names of the bases, as the command lists them."""
-        ended = self.command('base', 'list', '-f', 'json', '--long')
-        return [each['Name'] for each in json.loads(ended.stdout or '[]')]
 
     def wait_healthy(self) -> None:
         """:raises TimeoutError: when Ceph or Cinder does not come back."""

@@ -12,7 +12,8 @@ GLANCE = frozenset({'source', 'image gone', 'no host'})
 
 class RestartRabbitMQ(Fault):
     name = 'RabbitMQ restarted'
-    hold_seconds = 0.0
+    #: So long until all listen again; what is sent before is lost.
+    hold_seconds = 20.0
     causes = frozenset({'messaging', 'no host'})
 
     def inject(self) -> None:
