@@ -161,10 +161,15 @@ class Walk:
 
     def migrate(self):
         volume = self._some(without_snapshots=True)
-        self._act(
-            volume, 'os-retype', new_type=ANYWHERE, migration_policy='never'
-        )
-        self._settle(volume)
+        shown = api.get(self._cloud, f'/volumes/{volume.id}')['volume']
+        if shown['volume_type'] != ANYWHERE:
+            self._act(
+                volume,
+                'os-retype',
+                new_type=ANYWHERE,
+                migration_policy='never',
+            )
+            self._settle(volume)
         volume.backend = self._other(volume)
         host = api.host(self._cloud, volume.backend)
         self._act(volume, 'os-migrate_volume', host=host)
