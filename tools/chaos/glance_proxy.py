@@ -101,6 +101,9 @@ class _Handler(http.server.BaseHTTPRequestHandler):
             self.send_header('Connection', 'close')
             self.end_headers()
             for piece in _changed(_pieces(answer), manner):
+                # It may be over before the answer is.
+                if self.server.proxy.manner is Manner.SLOW:
+                    time.sleep(SLOW_PAUSE_SECONDS)
                 self.wfile.write(piece)
         self.close_connection = True
 
@@ -114,8 +117,6 @@ def _changed(pieces: Iterator[bytes], manner: Manner) -> Iterator[bytes]:
     """The first piece comes whole."""
     for number, piece in enumerate(pieces):
         match manner:
-            case Manner.SLOW:
-                time.sleep(SLOW_PAUSE_SECONDS)
             case Manner.TRUNCATED if number:
                 return
             case Manner.CORRUPT if number:
