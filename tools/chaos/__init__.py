@@ -3,6 +3,7 @@
 
 ``__main__`` is the command, ``run`` the order of one run. ``load`` has
 workers that do ``operations``; ``faults`` come and go meanwhile, by
-``strikes``; ``pool`` looks whether each volume is its image; ``ending`` looks
-what is left; ``book`` has what was done and seen, ``report`` shows it.
+``injection``, or one alone by ``single_faults``; ``pool`` looks whether each
+volume is its image; ``final_checks`` looks what is left; ``history`` has what
+was done and seen, ``report`` shows it.
 """

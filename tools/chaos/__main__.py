@@ -32,7 +32,7 @@ def main() -> int:
     if arguments.json:
         report.write(arguments.json)
     tell(f'{elapsed():.0f} s in all')
-    return 1 if report.book.violations else 0
+    return 1 if report.history.violations else 0
 
 
 def _arguments() -> argparse.Namespace:

@@ -6,7 +6,7 @@ from dataclasses import dataclass
 import os
 import pathlib
 
-from chaos.site import Site
+from chaos.testbed import Testbed
 
 
 @dataclass(frozen=True, slots=True)
@@ -25,9 +25,11 @@ class Figures:
 ALLOWED = Figures(2, 150, 120, 400 * 2**20)
 
 
-def measure(site: Site) -> Figures:
+def measure(testbed: Testbed) -> Figures:
     """At this moment."""
-    rows = [row for pid in site.volume_pids() if (row := _of(pid)) is not None]
+    rows = [
+        row for pid in testbed.volume_pids() if (row := _of(pid)) is not None
+    ]
     return Figures(
         len(rows), *(sum(column) for column in zip(*rows, strict=True))
     )

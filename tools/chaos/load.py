@@ -8,9 +8,9 @@ import threading
 import time
 import traceback
 
-from chaos.asking import NOTHING, Asking
+from chaos.api_calls import NOTHING, ApiCalls
 from chaos.operations import OPERATIONS, Doing
-from chaos.site import Site
+from chaos.testbed import Testbed
 
 WORKERS = 4
 #: When there was nothing to do.
@@ -18,13 +18,13 @@ PAUSE_SECONDS = 0.5
 
 
 @contextlib.contextmanager
-def working(site: Site, seed: int) -> Iterator[None]:
+def working(testbed: Testbed, seed: int) -> Iterator[None]:
     """They work meanwhile; each ends what it has begun."""
     ended = threading.Event()
     threads = [
         threading.Thread(
             target=_work,
-            args=(site, random.Random(f'{seed} {number}'), ended),
+            args=(testbed, random.Random(f'{seed} {number}'), ended),
             name=f'worker-{number}',
         )
         for number in range(WORKERS)
@@ -39,8 +39,10 @@ def working(site: Site, seed: int) -> Iterator[None]:
             thread.join()
 
 
-def _work(site: Site, chooser: random.Random, ended: threading.Event) -> None:
-    doing = Doing(site, chooser, Asking(site))
+def _work(
+    testbed: Testbed, chooser: random.Random, ended: threading.Event
+) -> None:
+    doing = Doing(testbed, chooser, ApiCalls(testbed))
     while not ended.is_set():
         (operation,) = chooser.choices(
             list(OPERATIONS), list(OPERATIONS.values())
@@ -49,11 +51,13 @@ def _work(site: Site, chooser: random.Random, ended: threading.Event) -> None:
         try:
             outcome = operation(doing)
         except Exception:  # noqa: BLE001  a worker does not end unnoticed
-            site.book.violated(
+            testbed.history.violated(
                 f'{operation.__name__}: {traceback.format_exc()}'
             )
             outcome = 'error'
         if outcome == NOTHING:
             ended.wait(PAUSE_SECONDS)
             continue
-        site.book.count(operation.__name__, outcome, time.monotonic() - began)
+        testbed.history.count(
+            operation.__name__, outcome, time.monotonic() - began
+        )

@@ -5,10 +5,10 @@ from collections.abc import Callable
 from dataclasses import dataclass
 import random
 
-from chaos.asking import DONE, NOTHING, REFUSED, REIMAGE, Asking
-from chaos.book import Volume
+from chaos.api_calls import DONE, NOTHING, REFUSED, REIMAGE, ApiCalls
+from chaos.history import Volume
 from chaos.images import Image
-from chaos.site import THREADING, Site
+from chaos.testbed import THREADING, Testbed
 
 #: More volumes are not made at a time.
 MOST_VOLUMES = 20
@@ -19,31 +19,31 @@ MOST_GIB = 4
 class Doing:
     """What an operation has at hand."""
 
-    site: Site
+    testbed: Testbed
     chooser: random.Random
-    asking: Asking
+    calls: ApiCalls
 
 
 def create(doing: Doing) -> str:
     """A volume of an image."""
-    site, asking = doing.site, doing.asking
-    if len(site.book.volumes) >= MOST_VOLUMES:
+    testbed, calls = doing.testbed, doing.calls
+    if len(testbed.history.volumes) >= MOST_VOLUMES:
         return delete(doing)
-    project = doing.chooser.choice(sorted(site.clouds))
+    project = doing.chooser.choice(sorted(testbed.clouds))
     image = doing.chooser.choice(
-        [each for each in site.images if each.is_for(project)]
+        [each for each in testbed.images if each.is_for(project)]
     )
-    return asking.make(
+    return calls.make(
         Volume('', project, image.content, 1), image_id=image.image_id
     )
 
 
 def clone(doing: Doing) -> str:
     """A volume of a volume, or of a snapshot of one."""
-    book = doing.site.book
-    if len(book.volumes) >= MOST_VOLUMES:
+    history = doing.testbed.history
+    if len(history.volumes) >= MOST_VOLUMES:
         return delete(doing)
-    with book.claimed(doing.chooser, _is_whole) as source:
+    with history.claimed(doing.chooser, _is_whole) as source:
         if source is None:
             return NOTHING
         origin, content = (
@@ -57,66 +57,66 @@ def clone(doing: Doing) -> str:
         made = Volume(
             '', source.project, content, source.size_gib, source.backend
         )
-        return doing.asking.make(made, **origin)
+        return doing.calls.make(made, **origin)
 
 
 def delete(doing: Doing) -> str:
     """A volume without snapshots."""
-    with doing.site.book.claimed(
+    with doing.testbed.history.claimed(
         doing.chooser, lambda each: not each.snapshots
     ) as volume:
         if volume is None:
             return NOTHING
-        return doing.asking.delete(volume)
+        return doing.calls.delete(volume)
 
 
 def check(doing: Doing) -> str:
     """Whether a volume and its snapshots are still what they were."""
-    with doing.site.book.claimed(doing.chooser, _is_whole) as volume:
+    with doing.testbed.history.claimed(doing.chooser, _is_whole) as volume:
         if volume is None:
             return NOTHING
-        return doing.asking.check(volume)
+        return doing.calls.check(volume)
 
 
 def snapshot(doing: Doing) -> str:
     """A snapshot of a volume, or one less."""
-    with doing.site.book.claimed(doing.chooser, _is_whole) as volume:
+    with doing.testbed.history.claimed(doing.chooser, _is_whole) as volume:
         if volume is None:
             return NOTHING
         if volume.snapshots:
             which = doing.chooser.choice(sorted(volume.snapshots))
-            return doing.asking.delete_snapshot(volume, which)
-        return doing.asking.snapshot(volume)
+            return doing.calls.delete_snapshot(volume, which)
+        return doing.calls.snapshot(volume)
 
 
 def extend(doing: Doing) -> str:
     """One GiB more."""
-    with doing.site.book.claimed(
+    with doing.testbed.history.claimed(
         doing.chooser,
         lambda each: _is_whole(each) and each.size_gib < MOST_GIB,
     ) as volume:
         if volume is None:
             return NOTHING
         new = volume.size_gib + 1
-        outcome = doing.asking.act(
+        outcome = doing.calls.act(
             volume, 'os-extend', {'new_size': new}, 'extend'
         )
         if outcome == DONE:
             volume.size_gib = new
-            return doing.asking.check(volume)
+            return doing.calls.check(volume)
         return outcome
 
 
 def reimage(doing: Doing) -> str:
     """A volume gets another image; its snapshots stay."""
-    with doing.site.book.claimed(
+    with doing.testbed.history.claimed(
         doing.chooser, lambda each: _is_whole(each) and each.backend == 'cow'
     ) as volume:
         if volume is None:
             return NOTHING
-        image = doing.chooser.choice(_replacements(doing.site, volume))
+        image = doing.chooser.choice(_replacements(doing.testbed, volume))
         before, volume.content = volume.content, None
-        outcome = doing.asking.act(
+        outcome = doing.calls.act(
             volume,
             'os-reimage',
             {'image_id': image.image_id},
@@ -127,51 +127,51 @@ def reimage(doing: Doing) -> str:
             volume.content = before
         if outcome == DONE:
             volume.content = image.content
-            return doing.asking.check(volume)
+            return doing.calls.check(volume)
         return outcome
 
 
 def retype(doing: Doing) -> str:
     """A volume moves to the other backend."""
-    with doing.site.book.claimed(
+    with doing.testbed.history.claimed(
         doing.chooser, lambda each: _is_whole(each) and not each.snapshots
     ) as volume:
         if volume is None:
             return NOTHING
         new = 'upstream' if volume.backend == 'cow' else 'cow'
-        outcome = doing.asking.act(
+        outcome = doing.calls.act(
             volume,
             'os-retype',
             {'new_type': new, 'migration_policy': 'on-demand'},
             'retype',
         )
-        volume.backend = doing.asking.backend(volume)
-        return outcome if outcome != DONE else doing.asking.check(volume)
+        volume.backend = doing.calls.backend(volume)
+        return outcome if outcome != DONE else doing.calls.check(volume)
 
 
 def evict(doing: Doing) -> str:
     """A base goes, be there volumes of it or not."""
-    bases = sorted(doing.site.pools['cow'].bases())
+    bases = sorted(doing.testbed.pools['cow'].bases())
     if not bases:
         return NOTHING
     base = doing.chooser.choice(bases)
-    return doing.asking.command('base', 'evict', '--retire', base)
+    return doing.calls.command('base', 'evict', '--retire', base)
 
 
 def sweep(doing: Doing) -> str:
     """All bases without children go."""
-    return doing.asking.command('base', 'sweep', '--max-idle-seconds', '0')
+    return doing.calls.command('base', 'sweep', '--max-idle-seconds', '0')
 
 
-def _replacements(site: Site, volume: Volume) -> list[Image]:
+def _replacements(testbed: Testbed, volume: Volume) -> list[Image]:
     """The images that a volume can be given.
 
     What has to be converted is left to Cinder, and with native threads its
     download hangs when another is going on: it waits for an event of eventlet
     (29.0, cinder/image/image_utils.py, fetch).
     """
-    found = [each for each in site.images if each.is_for(volume.project)]
-    if site.concurrency == THREADING:
+    found = [each for each in testbed.images if each.is_for(volume.project)]
+    if testbed.concurrency == THREADING:
         found = [each for each in found if each.kind.disk_format == 'raw']
     return found
 

@@ -10,10 +10,10 @@ from typing import Any
 
 from rich import console, table
 
-from chaos import each, growth
-from chaos.asking import DONE, FAILED, LOST, REFUSED
-from chaos.book import Book
+from chaos import growth, single_faults
+from chaos.api_calls import DONE, FAILED, LOST, REFUSED
 from chaos.growth import Figures
+from chaos.history import History
 from chaos.timeline import Timeline
 
 OUTCOMES = (DONE, FAILED, REFUSED, LOST)
@@ -27,12 +27,12 @@ class Report:
     minutes: float
     mode: str
     hosts: int
-    book: Book
+    history: History
     timeline: Timeline
     before: Figures
     after: Figures
     #: Of each fault alone, where that was asked for.
-    rows: Sequence[each.Row] = ()
+    rows: Sequence[single_faults.Row] = ()
 
     def judge_growth(self) -> None:
         """Write down what has grown by more than may be."""
@@ -42,7 +42,7 @@ class Report:
             )
             allowed = self.hosts * getattr(growth.ALLOWED, field.name)
             if grown > allowed:
-                self.book.violated(
+                self.history.violated(
                     f'cinder-volume has grown by {grown} {field.name},'
                     f' and may by {allowed}'
                 )
@@ -58,9 +58,9 @@ class Report:
             'faults': self._faults(),
             'before': dataclasses.asdict(self.before),
             'after': dataclasses.asdict(self.after),
-            'left_by_cinder': sorted(self.book.left_by_cinder),
+            'left_by_cinder': sorted(self.history.left_by_cinder),
             'each': [dataclasses.asdict(row) for row in self.rows],
-            'violations': self.book.violations,
+            'violations': self.history.violations,
         }
 
     def write(self, path: pathlib.Path) -> None:
@@ -70,7 +70,7 @@ class Report:
     def show(self, screen: console.Console) -> None:
         """Print the tables."""
         if self.rows:
-            screen.print(each.shown(self.rows))
+            screen.print(single_faults.shown(self.rows))
         screen.print(self._operations_table())
         screen.print(self._faults_table())
         screen.print(self._figures_table())
@@ -78,23 +78,23 @@ class Report:
             screen.print(line, highlight=False, soft_wrap=True)
 
     def _operations(self) -> dict[str, dict[str, Any]]:
-        book = self.book
+        history = self.history
         return {
             name: {
-                **{each: book.outcomes[name, each] for each in OUTCOMES},
-                'longest_seconds': round(book.longest_seconds[name], 1),
+                **{each: history.outcomes[name, each] for each in OUTCOMES},
+                'longest_seconds': round(history.longest_seconds[name], 1),
             }
-            for name in sorted({name for name, _outcome in book.outcomes})
+            for name in sorted({name for name, _outcome in history.outcomes})
         }
 
     def _faults(self) -> dict[str, dict[str, Any]]:
         return {
             name: {
                 'times': times,
-                'missed': self.timeline.missed[name],
+                'no_target': self.timeline.no_target[name],
                 'failures': {
                     cause: count
-                    for (fault, cause), count in self.book.causes.items()
+                    for (fault, cause), count in self.history.causes.items()
                     if fault == name
                 },
             }
@@ -115,7 +115,7 @@ class Report:
         drawn = table.Table(title='Faults')
         drawn.add_column('fault')
         drawn.add_column('times', justify='right')
-        drawn.add_column('missed', justify='right')
+        drawn.add_column('no target', justify='right')
         drawn.add_column('failures, by the cause that they named')
         for name, row in self._faults().items():
             failures = ', '.join(
@@ -123,7 +123,7 @@ class Report:
                 for cause, count in sorted(row['failures'].items())
             )
             drawn.add_row(
-                name, str(row['times']), str(row['missed']), failures
+                name, str(row['times']), str(row['no_target']), failures
             )
         return drawn
 
@@ -135,15 +135,15 @@ class Report:
         return drawn
 
     def _sentences(self) -> Iterator[str]:
-        if self.book.left_by_cinder:
+        if self.history.left_by_cinder:
             yield (
-                f'{len(self.book.left_by_cinder)} volumes or snapshots were'
+                f'{len(self.history.left_by_cinder)} volumes or snapshots were'
                 f' left by the RBD driver of Cinder itself, and removed'
             )
-        for violation in self.book.violations:
+        for violation in self.history.violations:
             yield f'VIOLATED {violation}'
         yield (
             f'seed {self.seed}, {self.minutes:g} minutes, {self.mode},'
             f' hosts {self.hosts}:'
-            f' {len(self.book.violations)} violations'
+            f' {len(self.history.violations)} violations'
         )

@@ -8,14 +8,22 @@ import pathlib
 import random
 import tempfile
 
-from chaos import each, ending, growth, images, load, strikes, watchdog
-from chaos.asking import Asking
-from chaos.book import Book, Volume
+from chaos import (
+    final_checks,
+    growth,
+    images,
+    injection,
+    load,
+    single_faults,
+    watchdog,
+)
+from chaos.api_calls import ApiCalls
 from chaos.glance_proxy import GlanceProxy
+from chaos.history import History, Volume
 from chaos.pool import POOLS, Pool
 from chaos.report import Report
 from chaos.service_log import ServiceLog
-from chaos.site import Site
+from chaos.testbed import Testbed
 from chaos.timeline import Timeline
 from measuring.screen import step
 from sandbox.cloud import Cloud
@@ -28,27 +36,27 @@ def run(stack: Stack, seed: int, minutes: float, mode: str) -> Report:
     :param minutes: 0: each fault once, in the middle of a build.
     :param mode: of cinder-volume, eventlet or threading.
     """
-    with _site(stack, seed, mode) as site:
+    with _testbed(stack, seed, mode) as testbed:
         with step('One volume of each image, to warm up'):
-            _warm_up(site)
-        before = growth.measure(site)
-        rows: list[each.Row] = []
-        with watchdog.watching(site):
+            _warm_up(testbed)
+        before = growth.measure(testbed)
+        rows: list[single_faults.Row] = []
+        with watchdog.watching(testbed):
             if minutes:
-                with load.working(site, seed):
-                    strikes.strike(site, seed, minutes * 60)
+                with load.working(testbed, seed):
+                    injection.inject_faults(testbed, seed, minutes * 60)
             else:
-                rows = each.each(site, seed)
-        ending.judge(site)
+                rows = single_faults.inject_each(testbed, seed)
+        final_checks.judge(testbed)
         report = Report(
             seed,
             minutes,
             mode,
-            len(site.hosts),
-            site.book,
-            site.timeline,
+            len(testbed.hosts),
+            testbed.history,
+            testbed.timeline,
             before,
-            growth.measure(site),
+            growth.measure(testbed),
             rows,
         )
         report.judge_growth()
@@ -56,7 +64,7 @@ def run(stack: Stack, seed: int, minutes: float, mode: str) -> Report:
 
 
 @contextlib.contextmanager
-def _site(stack: Stack, seed: int, mode: str) -> Iterator[Site]:
+def _testbed(stack: Stack, seed: int, mode: str) -> Iterator[Testbed]:
     """cinder-volume with the settings of a run, and its images."""
     clouds = {
         images.ADMIN: Cloud(stack.env()),
@@ -70,36 +78,36 @@ def _site(stack: Stack, seed: int, mode: str) -> Iterator[Site]:
         }
         for pool in pools.values():
             resources.callback(pool.close)
-        site = Site(
-            stack, clouds, pools, proxy, mode, Book(), Timeline(), log, []
+        testbed = Testbed(
+            stack, clouds, pools, proxy, mode, History(), Timeline(), log, []
         )
         with step('cinder-volume restarts'):
-            for host in site.hosts:
-                site.restart(host)
+            for host in testbed.hosts:
+                testbed.restart(host)
         folder = resources.enter_context(tempfile.TemporaryDirectory())
         with step('Images are made and uploaded'):
-            site.images += images.make(pathlib.Path(folder), seed, clouds)
-        resources.callback(_delete_images, site)
-        yield site
+            testbed.images += images.make(pathlib.Path(folder), seed, clouds)
+        resources.callback(_delete_images, testbed)
+        yield testbed
 
 
-def _warm_up(site: Site) -> None:
+def _warm_up(testbed: Testbed) -> None:
     """What works for the first time makes threads and connections."""
-    asking = Asking(site)
+    calls = ApiCalls(testbed)
     chooser = random.Random(0)
 
     def make(image: images.Image) -> None:
         volume = Volume('', image.kind.owner, image.content, 1)
-        asking.make(volume, image_id=image.image_id)
+        calls.make(volume, image_id=image.image_id)
 
     with concurrent.futures.ThreadPoolExecutor(load.WORKERS) as workers:
-        list(workers.map(make, site.images))
-    for _ in site.images:
-        with site.book.claimed(chooser, lambda _each: True) as found:
+        list(workers.map(make, testbed.images))
+    for _ in testbed.images:
+        with testbed.history.claimed(chooser, lambda _each: True) as found:
             if found is not None:
-                asking.delete(found)
+                calls.delete(found)
 
 
-def _delete_images(site: Site) -> None:
-    for image in site.images:
+def _delete_images(testbed: Testbed) -> None:
+    for image in testbed.images:
         image.delete()

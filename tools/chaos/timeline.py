@@ -31,8 +31,8 @@ class Timeline:
     def __init__(self) -> None:
         self._lock = threading.Lock()
         self._events: list[Event] = []
-        #: Faults that found nothing to strike.
-        self.missed: Counter[str] = Counter()
+        #: Faults that found nothing to be injected into.
+        self.no_target: Counter[str] = Counter()
 
     @contextlib.contextmanager
     def during(self, name: str, causes: frozenset[str]) -> Iterator[None]:

@@ -8,13 +8,13 @@ import json
 from rich import console
 
 from chaos import growth
-from chaos.asking import DONE
-from chaos.book import Book
-from chaos.each import Row
-from chaos.ending import Entities
+from chaos.api_calls import DONE
+from chaos.final_checks import Entities
 from chaos.growth import Figures
+from chaos.history import History
 from chaos.report import Report
 from chaos.service_log import ServiceLog
+from chaos.single_faults import Row
 from chaos.timeline import Timeline
 
 BEFORE = Figures(3, 70, 60, 2**20)
@@ -22,16 +22,16 @@ BEFORE = Figures(3, 70, 60, 2**20)
 
 def report(**changes):
     known = Report(
-        7, 2.0, 'eventlet', 1, Book(), Timeline(), BEFORE, BEFORE, ()
+        7, 2.0, 'eventlet', 1, History(), Timeline(), BEFORE, BEFORE, ()
     )
     return dataclasses.replace(known, **changes)
 
 
-def test_what_was_done_and_struck_is_shown():
+def test_what_was_done_and_injected_is_shown():
     shown = report(rows=[Row('OSD paused', DONE, '', 12.5, 3.25)])
-    shown.book.count('create', DONE, 4.2)
+    shown.history.count('create', DONE, 4.2)
     with shown.timeline.during('OSD full', frozenset({'storage full'})):
-        shown.book.explained('OSD full', 'storage full')
+        shown.history.explained('OSD full', 'storage full')
     screen = console.Console(file=io.StringIO(), width=120)
 
     shown.show(screen)
@@ -44,8 +44,8 @@ def test_what_was_done_and_struck_is_shown():
 
 def test_result_is_json(tmp_path):
     written = report()
-    written.book.count('create', DONE, 4.2)
-    written.book.violated('one')
+    written.history.count('create', DONE, 4.2)
+    written.history.violated('one')
 
     written.write(tmp_path / 'chaos.json')
 
@@ -62,8 +62,8 @@ def test_growth_beyond_what_is_allowed_is_a_violation():
     at_limit.judge_growth()
     beyond.judge_growth()
 
-    assert at_limit.book.violations == []
-    (violation,) = beyond.book.violations
+    assert at_limit.history.violations == []
+    (violation,) = beyond.history.violations
     assert f'{growth.ALLOWED.threads + 1} threads' in violation
 
 
@@ -91,7 +91,7 @@ class Entity:
 
 
 def test_all_is_deleted_and_what_nobody_works_at_too(monkeypatch):
-    monkeypatch.setattr('chaos.ending.PAUSE_SECONDS', 0)
+    monkeypatch.setattr('chaos.final_checks.PAUSE_SECONDS', 0)
     api = Api(whole='available', lost='creating', failed='error_deleting')
 
     left = Entities(api, 'volumes', api.present).delete_all({'lost'})
@@ -100,8 +100,8 @@ def test_all_is_deleted_and_what_nobody_works_at_too(monkeypatch):
 
 
 def test_what_stays_is_named(monkeypatch):
-    monkeypatch.setattr('chaos.ending.PAUSE_SECONDS', 0)
-    monkeypatch.setattr('chaos.ending.DELETE_SECONDS', 0.05)
+    monkeypatch.setattr('chaos.final_checks.PAUSE_SECONDS', 0)
+    monkeypatch.setattr('chaos.final_checks.DELETE_SECONDS', 0.05)
     api = Api(hanging='creating')
 
     left = Entities(api, 'volumes', api.present).delete_all(set())

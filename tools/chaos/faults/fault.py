@@ -3,11 +3,11 @@
 
 import random
 
-from chaos.site import Site
+from chaos.testbed import Testbed
 
 
-class Missed(Exception):
-    """There was nothing to strike."""
+class NoTarget(Exception):
+    """There was nothing to inject it into."""
 
 
 class Fault:
@@ -20,14 +20,14 @@ class Fault:
     #: What a failure may name as its cause: see `causes`.
     causes: frozenset[str] = frozenset()
 
-    def __init__(self, site: Site, chooser: random.Random) -> None:
-        self.site = site
+    def __init__(self, testbed: Testbed, chooser: random.Random) -> None:
+        self.testbed = testbed
         self.chooser = chooser
 
     def inject(self) -> None:
         """Let it happen.
 
-        :raises Missed: when it cannot.
+        :raises NoTarget: when it cannot.
         """
         raise NotImplementedError
 

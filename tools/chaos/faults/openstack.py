@@ -3,7 +3,7 @@
 
 import signal
 
-from chaos.faults.fault import Fault, Missed
+from chaos.faults.fault import Fault, NoTarget
 from chaos.glance_proxy import Manner
 from chaos.images import Image
 
@@ -17,7 +17,7 @@ class RestartRabbitMQ(Fault):
     causes = frozenset({'messaging', 'no host'})
 
     def inject(self) -> None:
-        self.site.stack.restart_rabbitmq()
+        self.testbed.stack.restart_rabbitmq()
 
 
 class RestartMariaDB(Fault):
@@ -26,7 +26,7 @@ class RestartMariaDB(Fault):
     causes = frozenset({'database', 'source', 'no host'})
 
     def inject(self) -> None:
-        self.site.stack.restart_mariadb()
+        self.testbed.stack.restart_mariadb()
 
 
 class PauseGlance(Fault):
@@ -35,10 +35,10 @@ class PauseGlance(Fault):
     causes = GLANCE
 
     def inject(self) -> None:
-        self.site.signal_all('glance', signal.SIGSTOP)
+        self.testbed.signal_all('glance', signal.SIGSTOP)
 
     def undo(self) -> None:
-        self.site.signal_all('glance', signal.SIGCONT)
+        self.testbed.signal_all('glance', signal.SIGCONT)
 
 
 class GlanceAnswers(Fault):
@@ -49,10 +49,10 @@ class GlanceAnswers(Fault):
     manner = Manner.HONEST
 
     def inject(self) -> None:
-        self.site.proxy.manner = self.manner
+        self.testbed.proxy.manner = self.manner
 
     def undo(self) -> None:
-        self.site.proxy.manner = Manner.HONEST
+        self.testbed.proxy.manner = Manner.HONEST
 
 
 class _Changed(Fault):
@@ -63,7 +63,7 @@ class _Changed(Fault):
     _image: Image | None = None
 
     def inject(self) -> None:
-        self._image = self.chooser.choice(self.site.images)
+        self._image = self.chooser.choice(self.testbed.images)
         self._begin(self._image)
 
     def undo(self) -> None:
@@ -71,10 +71,10 @@ class _Changed(Fault):
             self._end(self._image)
 
     def _begin(self, image: Image) -> None:
-        raise Missed
+        raise NoTarget
 
     def _end(self, image: Image) -> None:
-        raise Missed
+        raise NoTarget
 
 
 class ImageDeleted(_Changed):

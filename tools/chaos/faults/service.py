@@ -7,7 +7,7 @@ import pathlib
 import signal
 import time
 
-from chaos.faults.fault import Fault, Missed
+from chaos.faults.fault import Fault, NoTarget
 from chaos.service_log import READY
 
 STRUCK_SECONDS = 20.0
@@ -21,7 +21,9 @@ class KillService(Fault):
     causes = frozenset({'service ended', 'no host', 'busy'})
 
     def inject(self) -> None:
-        self.site.restart(self.chooser.choice(self.site.hosts), kill=True)
+        self.testbed.restart(
+            self.chooser.choice(self.testbed.hosts), kill=True
+        )
 
 
 class KillChild(Fault):
@@ -32,11 +34,11 @@ class KillChild(Fault):
     causes = frozenset({'service ended', 'no host', 'busy'})
 
     def inject(self) -> None:
-        log = self.site.log.here()
-        host = self.chooser.choice(self.site.hosts)
-        pid = self.site.stack.cinder_volume_pids(host).get('cow')
+        log = self.testbed.log.here()
+        host = self.chooser.choice(self.testbed.hosts)
+        pid = self.testbed.stack.cinder_volume_pids(host).get('cow')
         if pid is None:
-            raise Missed
+            raise NoTarget
         os.kill(pid, signal.SIGKILL)
         log.wait(READY)
 
@@ -49,7 +51,7 @@ class RestartService(Fault):
     causes = frozenset({'service ended', 'no host', 'busy'})
 
     def inject(self) -> None:
-        self.site.restart(self.chooser.choice(self.site.hosts))
+        self.testbed.restart(self.chooser.choice(self.testbed.hosts))
 
 
 class PauseService(Fault):
@@ -62,12 +64,12 @@ class PauseService(Fault):
     )
 
     def inject(self) -> None:
-        services = self.site.stack.cinder_volumes
+        services = self.testbed.stack.cinder_volumes
         self._service = self.chooser.choice(services)
-        self.site.signal_all(self._service, signal.SIGSTOP)
+        self.testbed.signal_all(self._service, signal.SIGSTOP)
 
     def undo(self) -> None:
-        self.site.signal_all(self._service, signal.SIGCONT)
+        self.testbed.signal_all(self._service, signal.SIGCONT)
 
 
 class KillQemuImg(Fault):
@@ -80,12 +82,12 @@ class KillQemuImg(Fault):
     def inject(self) -> None:
         deadline = time.monotonic() + STRUCK_SECONDS
         while time.monotonic() < deadline:
-            for pid in self.site.volume_pids():
+            for pid in self.testbed.volume_pids():
                 if _name(pid) == 'qemu-img':
                     os.kill(pid, signal.SIGKILL)
                     return
             time.sleep(0.02)
-        raise Missed
+        raise NoTarget
 
 
 def _name(pid: int) -> str:

@@ -5,7 +5,7 @@ import os
 import signal
 import time
 
-from chaos.faults.fault import Fault, Missed
+from chaos.faults.fault import Fault, NoTarget
 
 STRUCK_SECONDS = 20.0
 WAITS = frozenset(
@@ -23,10 +23,14 @@ class _Paused(Fault):
     causes = WAITS
 
     def inject(self) -> None:
-        os.kill(self.site.stack.clusters[0].pid(self.daemon), signal.SIGSTOP)
+        os.kill(
+            self.testbed.stack.clusters[0].pid(self.daemon), signal.SIGSTOP
+        )
 
     def undo(self) -> None:
-        os.kill(self.site.stack.clusters[0].pid(self.daemon), signal.SIGCONT)
+        os.kill(
+            self.testbed.stack.clusters[0].pid(self.daemon), signal.SIGCONT
+        )
 
 
 class PauseOsd(_Paused):
@@ -40,7 +44,7 @@ class PauseOsd(_Paused):
         that has expired meanwhile. Seen with 16.2.15.
         """
         super().undo()
-        self.site.stack.clusters[0].ceph('osd', 'down', '0')
+        self.testbed.stack.clusters[0].ceph('osd', 'down', '0')
 
 
 class PauseMon(_Paused):
@@ -56,7 +60,7 @@ class _Restarted(Fault):
     causes = WAITS
 
     def inject(self) -> None:
-        self.site.stack.clusters[0].restart(self.daemon)
+        self.testbed.stack.clusters[0].restart(self.daemon)
 
 
 class RestartOsd(_Restarted):
@@ -78,11 +82,11 @@ class _Commands(Fault):
 
     def inject(self) -> None:
         for command in self.done:
-            self.site.stack.clusters[0].ceph(*command.split())
+            self.testbed.stack.clusters[0].ceph(*command.split())
 
     def undo(self) -> None:
         for command in self.undone:
-            self.site.stack.clusters[0].ceph(*command.split())
+            self.testbed.stack.clusters[0].ceph(*command.split())
 
 
 class OsdOut(_Commands):
@@ -128,9 +132,9 @@ class Blocklist(Fault):
     def inject(self) -> None:
         self._address = ''
         deadline = time.monotonic() + STRUCK_SECONDS
-        while not (address := self.site.pools['cow'].writer()):
+        while not (address := self.testbed.pools['cow'].writer()):
             if time.monotonic() > deadline:
-                raise Missed
+                raise NoTarget
             time.sleep(0.05)
         self._address = address
         self._blocklist('add')
@@ -140,7 +144,7 @@ class Blocklist(Fault):
             self._blocklist('rm')
 
     def _blocklist(self, action: str) -> None:
-        self.site.stack.clusters[0].ceph(
+        self.testbed.stack.clusters[0].ceph(
             'osd', 'blocklist', action, self._address
         )
 
@@ -154,7 +158,7 @@ class CapsTaken(Fault):
 
     def inject(self) -> None:
         self._caps: dict[str, str] = {}
-        (known,) = self.site.stack.clusters[0].ceph('auth', 'get', CLIENT)
+        (known,) = self.testbed.stack.clusters[0].ceph('auth', 'get', CLIENT)
         self._caps = dict(known['caps'])
         self._set({'mon': 'allow r'})
 
@@ -164,7 +168,7 @@ class CapsTaken(Fault):
 
     def _set(self, caps: dict[str, str]) -> None:
         words = [word for cap in caps.items() for word in cap]
-        self.site.stack.clusters[0].ceph('auth', 'caps', CLIENT, *words)
+        self.testbed.stack.clusters[0].ceph('auth', 'caps', CLIENT, *words)
 
 
 ALL: tuple[type[Fault], ...] = (

@@ -5,9 +5,9 @@ from collections.abc import Callable
 import time
 from typing import Any
 
-from chaos.asking import API_ERRORS, UNSETTLED, Asking
+from chaos.api_calls import API_ERRORS, UNSETTLED, ApiCalls
 from chaos.pool import DELETED
-from chaos.site import Site
+from chaos.testbed import Testbed
 from measuring.screen import step
 
 DELETE_SECONDS = 150.0
@@ -21,35 +21,39 @@ MOST_CLONES = 8
 FAILED = ('error', 'available', 'error_deleting')
 
 
-def judge(site: Site) -> None:
+def judge(testbed: Testbed) -> None:
     """All that is there, then that nothing is left of it."""
-    site.wait_healthy()
+    testbed.wait_healthy()
     with step('Every volume and snapshot is read'):
-        _check_all(site)
-        _expect_one_base_each(site)
+        _check_all(testbed)
+        _expect_one_base_each(testbed)
     with step('All volumes are deleted, and the bases evicted'):
-        _delete_all(site)
-        _remove_cinders_own(site)
-        _sweep(site)
-    _expect_nothing_left(site)
+        _delete_all(testbed)
+        _remove_cinders_own(testbed)
+        _sweep(testbed)
+    _expect_nothing_left(testbed)
 
 
-def _check_all(site: Site) -> None:
-    asking = Asking(site)
-    for volume in site.book.volumes:
+def _check_all(testbed: Testbed) -> None:
+    calls = ApiCalls(testbed)
+    for volume in testbed.history.volumes:
         if volume.content is not None:
-            site.book.count('check at the end', asking.check(volume), 0.0)
+            testbed.history.count('check at the end', calls.check(volume), 0.0)
 
 
-def _expect_one_base_each(site: Site) -> None:
-    bases = site.pools['cow'].bases()
-    files = {(each.kind.disk, each.kind.disk_format) for each in site.images}
+def _expect_one_base_each(testbed: Testbed) -> None:
+    bases = testbed.pools['cow'].bases()
+    files = {
+        (each.kind.disk, each.kind.disk_format) for each in testbed.images
+    }
     if len(bases) > len(files):
-        site.book.violated(f'{len(files)} image files have the bases {bases}')
+        testbed.history.violated(
+            f'{len(files)} image files have the bases {bases}'
+        )
 
 
-def _delete_all(site: Site) -> None:
-    volumes = site.clouds['admin'].connection.block_storage
+def _delete_all(testbed: Testbed) -> None:
+    volumes = testbed.clouds['admin'].connection.block_storage
     snapshots = Entities(
         volumes, 'snapshots', lambda: volumes.snapshots(all_projects=True)
     )
@@ -57,8 +61,8 @@ def _delete_all(site: Site) -> None:
         volumes, 'volumes', lambda: volumes.volumes(all_projects=True)
     )
     for entities in (snapshots, all_volumes):
-        if left := entities.delete_all(set(site.book.lost)):
-            site.book.violated(f'could not be deleted: {left}')
+        if left := entities.delete_all(set(testbed.history.lost)):
+            testbed.history.violated(f'could not be deleted: {left}')
 
 
 class Entities:
@@ -105,41 +109,41 @@ class Entities:
             pass  # it is asked for again
 
 
-def _remove_cinders_own(site: Site) -> None:
+def _remove_cinders_own(testbed: Testbed) -> None:
     """What the RBD driver of Cinder has left of volumes that are deleted.
 
     It keeps a volume under another name when clones of it are there, and
     forgets it then; and an interrupted snapshot or clone leaves things, too.
     That is told, and removed: then nothing may be left.
     """
-    pool = site.pools['cow']
+    pool = testbed.pools['cow']
     for _ in range(MOST_CLONES):  # a clone goes before its parent
         for name in pool.names():
-            if _is_cinders_own(site, name):
-                site.book.left_by_cinder.add(name)
+            if _is_cinders_own(testbed, name):
+                testbed.history.left_by_cinder.add(name)
                 pool.remove(name)
-        site.book.left_by_cinder.update(pool.empty_trash())
+        testbed.history.left_by_cinder.update(pool.empty_trash())
 
 
-def _is_cinders_own(site: Site, name: str) -> bool:
+def _is_cinders_own(testbed: Testbed, name: str) -> bool:
     return name.endswith(DELETED) or (
         name.startswith('volume-')
-        and name.removeprefix('volume-') not in site.book.of_images
+        and name.removeprefix('volume-') not in testbed.history.of_images
     )
 
 
-def _sweep(site: Site) -> None:
+def _sweep(testbed: Testbed) -> None:
     """Again and again: what a killed client has open can go later only."""
     deadline = time.monotonic() + SWEEP_SECONDS
-    while site.pools['cow'].objects() and time.monotonic() < deadline:
-        site.sweep()
+    while testbed.pools['cow'].objects() and time.monotonic() < deadline:
+        testbed.sweep()
         time.sleep(PAUSE_SECONDS)
 
 
-def _expect_nothing_left(site: Site) -> None:
-    pool = site.pools['cow']
+def _expect_nothing_left(testbed: Testbed) -> None:
+    pool = testbed.pools['cow']
     if objects := pool.objects():
-        site.book.violated(
+        testbed.history.violated(
             f'left in the pool of the volumes: the RBD images {pool.names()}'
             f' and {len(objects)} objects, as {objects[:10]}'
         )

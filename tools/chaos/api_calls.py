@@ -14,11 +14,11 @@ import rbd
 import requests
 
 from chaos import causes
-from chaos.book import Volume
 from chaos.contents import Content
+from chaos.history import Volume
 from chaos.pool import POOLS
 from chaos.service_log import ServiceLog
-from chaos.site import Site
+from chaos.testbed import Testbed
 from sandbox.cloud import BUSY, Cloud
 
 #: Outcomes. LOST: the message never reached cinder-volume.
@@ -53,11 +53,11 @@ class Begin:
     log: ServiceLog
 
 
-class Asking:
+class ApiCalls:
     """Safe in many threads."""
 
-    def __init__(self, site: Site) -> None:
-        self._site = site
+    def __init__(self, testbed: Testbed) -> None:
+        self._testbed = testbed
 
     def make(self, volume: Volume, **origin: str) -> str:
         """A volume, and whether it is what it should be."""
@@ -74,8 +74,8 @@ class Asking:
         except API_ERRORS as exc:
             return self._refused(operation, '', exc, began)
         if 'image_id' in origin:
-            self._site.book.of_images.add(volume.volume_id)
-        with self._site.book.made(volume):
+            self._testbed.history.of_images.add(volume.volume_id)
+        with self._testbed.history.made(volume):
             status = self._settled(volume, began)
             if status == 'available':
                 return self.check(volume)
@@ -83,7 +83,7 @@ class Asking:
             return self._failed(operation, volume, status, began)
 
     def delete(self, volume: Volume) -> str:
-        """What became of it; it is out of the book when it is gone."""
+        """What became of it; it is out of the history when it is gone."""
         began = self._begin()
         try:
             self._volumes(volume).delete_volume(volume.volume_id)
@@ -91,7 +91,7 @@ class Asking:
             return self._refused('delete', volume.volume_id, exc, began)
         status = self._settled(volume, began)
         if status == GONE:
-            self._site.book.gone(volume)
+            self._testbed.history.gone(volume)
             return DONE
         return self._failed('delete', volume, status, began)
 
@@ -153,7 +153,7 @@ class Asking:
         deadline = time.monotonic() + END_SECONDS
         while True:
             try:
-                found = self._site.clouds['admin'].volume(volume.volume_id)
+                found = self._testbed.clouds['admin'].volume(volume.volume_id)
                 return str(found.host).partition('@')[2].partition('#')[0]
             except API_ERRORS:
                 if time.monotonic() > deadline:
@@ -162,7 +162,7 @@ class Asking:
 
     def check(self, volume: Volume) -> str:
         """Whether it and its snapshots hold what they should."""
-        pool = self._site.pools[volume.backend]
+        pool = self._testbed.pools[volume.backend]
         wanted: dict[str | None, Content | None] = {None: volume.content}
         wanted.update(volume.snapshots)
         for snapshot, content in wanted.items():
@@ -173,7 +173,7 @@ class Asking:
             except (rbd.Error, rados.Error) as exc:
                 wrong = f'it cannot be read: {exc}'
             if wrong is not None:
-                self._site.book.violated(
+                self._testbed.history.violated(
                     f'{POOLS[volume.backend]}/volume-{volume.volume_id}'
                     f'{f" snapshot {snapshot}" if snapshot else ""}'
                     f' of {content.name}: {wrong}'
@@ -186,7 +186,7 @@ class Asking:
         """A command of an operator's, which another may hinder."""
         began = self._begin()
         try:
-            ended = self._site.command(*words)
+            ended = self._testbed.command(*words)
         except subprocess.TimeoutExpired as exc:
             return self._refused(' '.join(words), '', exc, began)
         if ended.returncode == 0 or 'Another process' in ended.stderr:
@@ -196,16 +196,16 @@ class Asking:
         return self._refused(' '.join(words), '', ended.stderr, began)
 
     def _volumes(self, volume: Volume) -> Any:
-        return self._site.clouds[volume.project].connection.block_storage
+        return self._testbed.clouds[volume.project].connection.block_storage
 
     def _begin(self) -> Begin:
-        return Begin(time.monotonic(), self._site.log.here())
+        return Begin(time.monotonic(), self._testbed.log.here())
 
     def _settled(
         self, volume: Volume, began: Begin, snapshot: str = ''
     ) -> str:
         """The status in the end; an unsettled one when it lasts too long."""
-        cloud = self._site.clouds[volume.project]
+        cloud = self._testbed.clouds[volume.project]
         subject = snapshot or volume.volume_id
         return settled(
             _look(cloud, volume.volume_id, snapshot),
@@ -214,9 +214,9 @@ class Asking:
 
     def _is_lost(self, subject: str, began: Begin) -> bool:
         """Nobody works at it: no process that lives has written of it."""
-        events = self._site.timeline.since(began.at)
+        events = self._testbed.timeline.since(began.at)
         may_be_lost = any(event.causes & causes.LOSING for event in events)
-        alive = set(self._site.volume_pids())
+        alive = set(self._testbed.volume_pids())
         return may_be_lost and not alive & began.log.pids(subject)
 
     def _failed(
@@ -251,9 +251,9 @@ class Asking:
     ) -> str:
         """It hangs, or its message was lost."""
         volume.content = None
-        self._site.book.lost.add(subject)
+        self._testbed.history.lost.add(subject)
         if not self._is_lost(subject, began):
-            self._site.book.violated(
+            self._testbed.history.violated(
                 f'{operation} of {subject}: still {status} after'
                 f' {END_SECONDS:.0f} s'
             )
@@ -271,7 +271,7 @@ class Asking:
         except API_ERRORS as exc:
             answer = {'messages': [{'user_message': str(exc)}]}
         messages = [e['user_message'] for e in answer.get('messages', [])]
-        return '\n'.join([*messages, *self._site.log.about(subject)])
+        return '\n'.join([*messages, *self._testbed.log.about(subject)])
 
     def _refused(
         self, operation: str, subject: str, exc: object, began: Begin
@@ -287,16 +287,16 @@ class Asking:
         :param is_ours: else any fault will do: what Cinder itself does and
             says is not judged.
         """
-        events = self._site.timeline.since(began.at)
+        events = self._testbed.timeline.since(began.at)
         named = causes.named(text)
         for event in reversed(events):
             fits = sorted(named & event.causes)
             if fits or not is_ours:
                 cause = fits[0] if fits else 'not told by Cinder'
-                self._site.book.explained(event.name, cause)
+                self._testbed.history.explained(event.name, cause)
                 return
         faults = ', '.join({event.name for event in events}) or 'no fault'
-        self._site.book.violated(
+        self._testbed.history.violated(
             f'{what}, with {faults}: it names'
             f' {", ".join(sorted(named)) or "no known cause"}:'
             f' {text[-1500:]}'
@@ -312,7 +312,7 @@ def settled(look: Callable[[], str], is_lost: Callable[[], bool]) -> str:
             status = look()
         except openstack.NotFoundException:
             return GONE
-        except API_ERRORS:  # the API itself is struck
+        except API_ERRORS:  # the API itself is down
             time.sleep(1)
             continue
         if status not in UNSETTLED:

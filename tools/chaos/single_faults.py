@@ -10,12 +10,12 @@ import time
 from rich import table
 
 from chaos import faults
-from chaos.asking import DONE, Asking
-from chaos.book import Volume
+from chaos.api_calls import DONE, ApiCalls
 from chaos.faults.fault import Fault
+from chaos.history import Volume
 from chaos.images import Image
-from chaos.site import Site
-from chaos.strikes import strike_once
+from chaos.injection import inject_fault
+from chaos.testbed import Testbed
 from measuring.screen import tell
 
 #: Whose base takes longest: it is downloaded, and then converted.
@@ -35,10 +35,10 @@ class Row:
     next_seconds: float
 
 
-def each(site: Site, seed: int) -> list[Row]:
+def inject_each(testbed: Testbed, seed: int) -> list[Row]:
     """All faults, in their order."""
     chooser = random.Random(seed)
-    return [_once(site, kind(site, chooser)) for kind in faults.ALL]
+    return [_once(testbed, kind(testbed, chooser)) for kind in faults.ALL]
 
 
 def shown(rows: Sequence[Row]) -> table.Table:
@@ -55,20 +55,22 @@ def shown(rows: Sequence[Row]) -> table.Table:
     return drawn
 
 
-def _once(site: Site, fault: Fault) -> Row:
-    (image,) = [e for e in site.images if e.kind.disk == DISK]
-    site.sweep()
-    before = site.book.causes.copy()
-    struck = _Create(site, image)
-    _wait_for_build(site)
-    strike_once(site, fault)
-    outcome, seconds = struck.ended()
-    named = site.book.causes - before
+def _once(testbed: Testbed, fault: Fault) -> Row:
+    (image,) = [e for e in testbed.images if e.kind.disk == DISK]
+    testbed.sweep()
+    before = testbed.history.causes.copy()
+    during = _Create(testbed, image)
+    _wait_for_build(testbed)
+    inject_fault(testbed, fault)
+    outcome, seconds = during.ended()
+    named = testbed.history.causes - before
     cause = ', '.join(cause for _fault, cause in named)
-    site.sweep()
-    after, next_seconds = _Create(site, image).ended()
+    testbed.sweep()
+    after, next_seconds = _Create(testbed, image).ended()
     if after != DONE:
-        site.book.violated(f'the next volume after {fault.name}: {after}')
+        testbed.history.violated(
+            f'the next volume after {fault.name}: {after}'
+        )
     tell(
         f'      create: {outcome} {cause} in {seconds:.1f} s,'
         f' the next in {next_seconds:.1f} s'
@@ -79,8 +81,8 @@ def _once(site: Site, fault: Fault) -> Row:
 class _Create:
     """A volume that is being made, and deleted again."""
 
-    def __init__(self, site: Site, image: Image) -> None:
-        self._site = site
+    def __init__(self, testbed: Testbed, image: Image) -> None:
+        self._testbed = testbed
         self._image = image
         self._began = time.monotonic()
         self._seconds = 0.0
@@ -94,18 +96,18 @@ class _Create:
         return self._outcome, self._seconds
 
     def _make(self) -> None:
-        asking = Asking(self._site)
+        calls = ApiCalls(self._testbed)
         volume = Volume('', self._image.kind.owner, self._image.content, 1)
-        self._outcome = asking.make(volume, image_id=self._image.image_id)
+        self._outcome = calls.make(volume, image_id=self._image.image_id)
         self._seconds = time.monotonic() - self._began
-        self._site.book.count('create', self._outcome, self._seconds)
-        self._site.wait_healthy()
-        if volume in self._site.book.volumes:
-            asking.delete(volume)
+        self._testbed.history.count('create', self._outcome, self._seconds)
+        self._testbed.wait_healthy()
+        if volume in self._testbed.history.volumes:
+            calls.delete(volume)
 
 
-def _wait_for_build(site: Site) -> None:
+def _wait_for_build(testbed: Testbed) -> None:
     """Return when something is written, or after a while."""
     deadline = time.monotonic() + BUILD_SECONDS
-    while not site.pools['cow'].writer() and time.monotonic() < deadline:
+    while not testbed.pools['cow'].writer() and time.monotonic() < deadline:
         time.sleep(0.05)

@@ -6,14 +6,14 @@ import time
 import traceback
 
 from chaos import faults
-from chaos.faults.fault import Fault, Missed
-from chaos.site import Site
+from chaos.faults.fault import Fault, NoTarget
+from chaos.testbed import Testbed
 from measuring.screen import elapsed, tell
 
 CALM_SECONDS = (3.0, 10.0)
 
 
-def strike(site: Site, seed: int, seconds: float) -> None:
+def inject_faults(testbed: Testbed, seed: int, seconds: float) -> None:
     """Return after that time, with everything mended."""
     chooser = random.Random(f'{seed} faults')
     deadline = time.monotonic() + seconds
@@ -24,28 +24,28 @@ def strike(site: Site, seed: int, seconds: float) -> None:
             time.sleep(max(0.0, left))
             return
         time.sleep(calm)
-        strike_once(site, kind(site, chooser))
+        inject_fault(testbed, kind(testbed, chooser))
 
 
-def strike_once(site: Site, fault: Fault) -> None:
+def inject_fault(testbed: Testbed, fault: Fault) -> None:
     """Return when it is mended, and all works again."""
     tell(f'{elapsed():5.0f} s {fault.name}')
-    with site.timeline.during(fault.name, fault.causes):
+    with testbed.timeline.during(fault.name, fault.causes):
         try:
             fault.inject()
             time.sleep(fault.hold_seconds)
-        except Missed:
-            site.timeline.missed[fault.name] += 1
+        except NoTarget:
+            testbed.timeline.no_target[fault.name] += 1
         except Exception:  # noqa: BLE001  what was begun is mended
-            site.book.violated(f'{fault.name}: {traceback.format_exc()}')
-        _mend(site, fault)
+            testbed.history.violated(f'{fault.name}: {traceback.format_exc()}')
+        _mend(testbed, fault)
 
 
-def _mend(site: Site, fault: Fault) -> None:
+def _mend(testbed: Testbed, fault: Fault) -> None:
     try:
         fault.undo()
-        site.wait_healthy()
+        testbed.wait_healthy()
     except Exception:  # noqa: BLE001
-        site.book.violated(
+        testbed.history.violated(
             f'{fault.name} is not mended: {traceback.format_exc()}'
         )

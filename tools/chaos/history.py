@@ -27,7 +27,7 @@ class Volume:
     snapshots: dict[str, Content] = field(default_factory=dict)
 
 
-class Book:
+class History:
     """Thread-safe."""
 
     def __init__(self) -> None:

@@ -5,8 +5,8 @@ import random
 
 import pytest
 
-from chaos import asking, causes, contents, faults
-from chaos.book import Book, Volume
+from chaos import api_calls, causes, contents, faults
+from chaos.history import History, Volume
 from chaos.timeline import AFTER_SECONDS, Timeline
 from cinder_cow import errors
 
@@ -19,17 +19,17 @@ def volume(name):
 
 
 def test_claimed_volume_is_not_given_to_another():
-    book, chooser = Book(), random.Random(0)
-    with book.made(volume('one')):
+    history, chooser = History(), random.Random(0)
+    with history.made(volume('one')):
         pass
 
     with (
-        book.claimed(chooser, lambda _each: True) as first,
-        book.claimed(chooser, lambda _each: True) as second,
+        history.claimed(chooser, lambda _each: True) as first,
+        history.claimed(chooser, lambda _each: True) as second,
     ):
         assert (first.volume_id, second) == ('one', None)
 
-    with book.claimed(chooser, lambda _each: True) as again:
+    with history.claimed(chooser, lambda _each: True) as again:
         assert again is first
 
 
@@ -99,15 +99,15 @@ def test_fault_counts_for_what_began_soon_after_its_end():
 
 
 def test_status_is_waited_for_until_it_is_settled(monkeypatch):
-    monkeypatch.setattr(asking, 'PAUSE_SECONDS', 0)
+    monkeypatch.setattr(api_calls, 'PAUSE_SECONDS', 0)
     statuses = iter(['creating', 'downloading', 'available'])
 
-    found = asking.settled(lambda: next(statuses), lambda: False)
+    found = api_calls.settled(lambda: next(statuses), lambda: False)
 
     assert found == 'available'
 
 
 def test_what_nobody_works_at_is_not_waited_for(monkeypatch):
-    monkeypatch.setattr(asking, 'LOST_SECONDS', 0)
+    monkeypatch.setattr(api_calls, 'LOST_SECONDS', 0)
 
-    assert asking.settled(lambda: 'creating', lambda: True) == 'creating'
+    assert api_calls.settled(lambda: 'creating', lambda: True) == 'creating'

@@ -9,8 +9,8 @@ import subprocess
 import sys
 import time
 
-from chaos.book import Book
 from chaos.glance_proxy import GlanceProxy
+from chaos.history import History
 from chaos.images import Image
 from chaos.pool import Pool
 from chaos.service_log import ServiceLog
@@ -26,7 +26,7 @@ HEALTHY_SECONDS = 120
 
 
 @dataclass(slots=True)
-class Site:
+class Testbed:
     """All parts of one run."""
 
     stack: Stack
@@ -35,7 +35,7 @@ class Site:
     pools: dict[str, Pool]
     proxy: GlanceProxy
     concurrency: str
-    book: Book
+    history: History
     timeline: Timeline
     log: ServiceLog
     images: list[Image]
