@@ -245,7 +245,7 @@ def test_snapshot_larger_than_glance_says_makes_nothing(lab, old_lab):
         old_lab.image(os.urandom(2 * MIB)), size_bytes=MIB
     )
 
-    with pytest.raises(errors.ImageTooBig):
+    with pytest.raises(errors.SourceDamaged, match='Glance records 1048576'):
         copy(lab, image, MIB, rbd_source(lab, old_lab))
     assert lab.leftovers() == []
 
