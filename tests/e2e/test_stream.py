@@ -102,7 +102,9 @@ def test_no_file_is_seen_where_cinder_converts(copied):
 
 def test_memory_does_not_grow_with_the_image(copied, mode):
     print(f'{mode}: peak memory grew by {copied.memory.grown >> 20} MiB')
-    assert copied.memory.grown < 64 * MIB
+    # It was given 384 MiB more. The smaller copy may never have had all that
+    # may be in flight: 64 MiB here, and librbd's own copy of them.
+    assert copied.memory.grown < 128 * MIB
 
 
 def test_volume_knows_its_image(copied, cloud):
