@@ -2,8 +2,8 @@
 # SPDX-License-Identifier: Apache-2.0
 
 # Runs the tests: all of them, or the kinds that are named, in this order.
-#   tools/test.sh [lint|types|unit|tools|docs|host|compat|ceph|e2e|chaos]... [-- PYTEST ARGUMENTS]
-#   tools/test.sh tempest [-- --write]
+#   tools/test.sh [lint|types|unit|tools|docs|host|compat|ceph|e2e]... [-- PYTEST ARGUMENTS]
+#   tools/test.sh chaos|tempest [-- ARGUMENTS], on request only
 #
 # Paths among the arguments, which begin with tests/, take the place of the
 # kind's own folder: tools/test.sh unit -- tests/unit/planning/test_plan.py
@@ -42,7 +42,7 @@ done
 # The whole matrix of releases is tried where it is asked for by its name.
 all=no
 if [ ${#kinds[@]} = 0 ]; then
-    kinds=(lint types unit tools docs host compat ceph e2e chaos)
+    kinds=(lint types unit tools docs host compat ceph e2e)
     all=yes
 fi
 

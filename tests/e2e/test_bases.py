@@ -45,7 +45,7 @@ def test_equal_images_in_all_stores_share_a_base(
 
 
 def test_volumes_are_whole_though_their_base_is_evicted_meanwhile(
-    eventlet, stack, tidy, cloud, pool, qcow2
+    default_options, stack, tidy, cloud, pool, qcow2
 ):
     image = tidy.image(qcow2.file, disk_format='qcow2')
     tidy.volume('cow', image)
