@@ -2,6 +2,11 @@
 """Base images for the tests of a real cluster."""
 
 import contextlib
+import dataclasses
+import json
+import subprocess
+import sys
+import textwrap
 
 import rbd
 
@@ -23,6 +28,26 @@ INFO = BaseInfo(
     created=1e9,
     version='1.2.3',
 )
+
+#: It begins a base, and writes into it again for each line that it reads.
+HALF_BUILDER = """
+    import itertools, json, sys
+    from cinder_cow import errors
+    from cinder_cow.backends.rbd.settings import RbdSettings
+    from cinder_cow.backends.rbd.backend import RbdBackend
+    from tests.fakes import writes
+
+    settings, name = json.loads(sys.stdin.readline())
+    settings['image_pools'] = tuple(settings['image_pools'])
+    writer = RbdBackend(RbdSettings(**settings)).bases().create(name, 2**20)
+    for _ in itertools.chain(["at once"], sys.stdin):
+        try:
+            writes.write_at(writer, 0, b'half')
+        except errors.StorageError as exc:
+            print(type(exc).__name__, flush=True)
+        else:
+            print('wrote', flush=True)
+"""
 
 
 def filled(store, name, content=CONTENT):
@@ -48,3 +73,21 @@ def opened(lab, name, pool='volumes'):
     """The RBD image, to be changed behind the store's back."""
     with lab.rados.open_ioctx(pool) as ioctx, rbd.Image(ioctx, name) as image:
         yield image
+
+
+@contextlib.contextmanager
+def half_built(lab, name):
+    """A process that has an unfinished base open, and lives."""
+    with subprocess.Popen(
+        [sys.executable, '-W', 'ignore', '-c', textwrap.dedent(HALF_BUILDER)],
+        stdin=subprocess.PIPE,
+        stdout=subprocess.PIPE,
+        text=True,
+    ) as process:
+        try:
+            facts = [dataclasses.asdict(lab.settings()), name]
+            print(json.dumps(facts), file=process.stdin, flush=True)
+            assert process.stdout.readline() == 'wrote\n'
+            yield process
+        finally:
+            process.kill()

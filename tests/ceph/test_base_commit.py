@@ -2,11 +2,7 @@
 """A base is finished by its snapshot, and removed only before it."""
 
 import dataclasses
-import json
 import signal
-import subprocess
-import sys
-import textwrap
 
 import pytest
 import rbd
@@ -21,22 +17,9 @@ from tests.ceph.bases import (
     built,
     filled,
     forgotten,
+    half_built,
     opened,
 )
-
-BUILDER = """
-    import json, sys
-    from cinder_cow.backends.rbd.settings import RbdSettings
-    from cinder_cow.backends.rbd.backend import RbdBackend
-    from tests.fakes import writes
-
-    settings, name = json.loads(sys.stdin.readline())
-    settings['image_pools'] = tuple(settings['image_pools'])
-    writer = RbdBackend(RbdSettings(**settings)).bases().create(name, 2**20)
-    writes.write_at(writer, 0, b'half')
-    print('wrote', flush=True)
-    sys.stdin.readline()
-"""
 
 
 def test_without_its_snapshot_it_is_no_base(either_lab, store, name):
@@ -187,17 +170,9 @@ def test_nothing_is_discarded_where_nothing_is(store, name):
 
 def test_what_a_killed_builder_left_is_discarded(lab, name):
     """Its watch on the image outlives it for half a minute."""
-    builder = subprocess.Popen(
-        [sys.executable, '-W', 'ignore', '-c', textwrap.dedent(BUILDER)],
-        stdin=subprocess.PIPE,
-        stdout=subprocess.PIPE,
-        text=True,
-    )
-    facts = [dataclasses.asdict(lab.settings()), name]
-    print(json.dumps(facts), file=builder.stdin, flush=True)
-    assert builder.stdout.readline() == 'wrote\n'
-    builder.send_signal(signal.SIGKILL)
-    builder.wait()
+    with half_built(lab, name) as builder:
+        builder.send_signal(signal.SIGKILL)
+        builder.wait()
     store = lab.backend().bases()
 
     store.discard(name)
