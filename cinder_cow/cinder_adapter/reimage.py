@@ -4,6 +4,8 @@
 from oslo_log import log as logging
 
 from cinder_cow.cinder_adapter import image_info
+from cinder_cow.conversion import convert
+from cinder_cow.planning import verdict
 from cinder_cow.transfer import clearing
 
 LOG = logging.getLogger(__name__)
@@ -21,7 +23,7 @@ def clear_old_bytes(volume, image_meta, backend):
     """
     if volume.encryption_key_id is not None:
         return
-    begin = image_meta.get('virtual_size') or 0
+    begin = _disk_bytes(image_meta)
     if not begin:
         LOG.warning(
             'volume=%s Glance does not know the size of the disk in image %s:'
@@ -35,3 +37,16 @@ def clear_old_bytes(volume, image_meta, backend):
     with backend.reopen(target.volume_name) as writer:
         clearing.clear(writer, begin, target.size_bytes)
     LOG.debug('volume=%s is zeros behind %d bytes', volume.id, begin)
+
+
+def _disk_bytes(image_meta):
+    """No less than the disk in the image; 0: Glance does not know.
+
+    What lies in a container, like a compressed file, Glance does not look at.
+    """
+    if image_meta['container_format'] not in verdict.BARE_CONTAINERS:
+        return 0
+    virtual_bytes = image_meta.get('virtual_size') or 0
+    if image_meta['disk_format'] in convert.FORMATS:
+        return virtual_bytes
+    return max(virtual_bytes, image_meta.get('size') or 0)

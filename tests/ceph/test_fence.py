@@ -8,13 +8,14 @@ OSD never forgets the watch of one that died.
 import pytest
 
 from cinder_cow import errors
-from cinder_cow.backends.rbd import pool
+from cinder_cow.backends.rbd import fence, pool
 from tests.ceph.bases import MIB, built, filled, half_built
 
 
 @pytest.fixture(autouse=True)
 def _impatient(monkeypatch):
     monkeypatch.setattr(pool, 'BUSY_SECONDS', 3)
+    monkeypatch.setattr(fence, 'STEADY_SECONDS', 1)
 
 
 def test_an_unfinished_base_is_removed_under_who_keeps_it_open(

@@ -292,11 +292,28 @@ def test_reimage_by_cinder_leaves_nothing_behind_the_disk(
     assert content == b'o' * (SMALL - 5000) + bytes(5000)
 
 
-def test_what_cannot_be_cleared_after_a_reimage_is_told(
-    reimage, volume, caplog
+def test_disk_without_a_header_is_no_smaller_than_its_file(
+    reimage, hosted, volume
 ):
-    reimage(disk_format='qcow2', virtual_size=None)
+    reimage(disk_format='ami', virtual_size=4096, size=SMALL - 5000)
 
+    content = hosted.memory.volumes[volume.name]
+    assert content == b'o' * (SMALL - 5000) + bytes(5000)
+
+
+@pytest.mark.parametrize(
+    'record',
+    [
+        {'disk_format': 'qcow2', 'virtual_size': None},
+        {'container_format': 'compressed', 'virtual_size': 4096},
+    ],
+)
+def test_what_cannot_be_cleared_after_a_reimage_is_told(
+    reimage, hosted, volume, caplog, record
+):
+    reimage(**record)
+
+    assert hosted.memory.volumes[volume.name] == b'o' * SMALL
     (line,) = [e for e in caplog.messages if 'old bytes' in e]
     assert volume.id in line
     assert 'Upload the image anew' in line

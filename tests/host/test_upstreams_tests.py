@@ -23,13 +23,6 @@ REPLACED = {
     'RBDTestCase.test_clone_image_replication_1': 'no cluster to ask',
     'RBDTestCase.test_clone_image_replication_2': 'no cluster to ask',
 }
-#: Those that fail since ours clears the end of a volume that Cinder has given
-#: another image: there is no cluster. Cinder 29 brought them.
-CLEARED = {
-    'RBDTestCase.test_reimage_with_snapshots',
-    'RBDTestCase.test_reimage_builds_correct_rbd_uri',
-    'RBDTestCase.test_copy_image_to_volume_calls_resize',
-}
 SECONDS = 200
 
 
@@ -60,11 +53,11 @@ def failed(outcomes):
     }
 
 
-def test_only_what_ours_replaces_or_adds_to_fails(outcomes):
+def test_only_what_ours_replaces_fails(outcomes):
     others = {
         name: outcome
         for name, outcome in failed(outcomes).items()
-        if name not in REPLACED and name not in CLEARED
+        if name not in REPLACED
     }
     # In the environment of an old release some fail with upstream's own class.
     of_both = failed(run('upstream', *others)) if others else {}
@@ -76,4 +69,3 @@ def test_only_what_ours_replaces_or_adds_to_fails(outcomes):
 def test_each_that_is_named_does_fail(outcomes):
     """Else its reason is none any more, and its name is to go."""
     assert REPLACED.keys() <= failed(outcomes).keys()
-    assert CLEARED & outcomes.keys() <= failed(outcomes).keys()

@@ -13,9 +13,13 @@ from oslo_log import log as logging
 import rados
 import rbd
 
+from cinder_cow import native
 from cinder_cow.backends.rbd.pool import Pool
 
 LOG = logging.getLogger(__name__)
+
+#: A client that is shut out has had it open for so long at the least.
+STEADY_SECONDS = 5.0
 
 
 def remove(pool: Pool, name: str, image_id: str | None) -> None:
@@ -35,15 +39,16 @@ def remove(pool: Pool, name: str, image_id: str | None) -> None:
 
 
 def _shut_out_others(pool: Pool, name: str, image_id: str) -> bool:
-    """Whether that was done for each other client that has it open."""
+    """Whether that was done for each other client that keeps it open."""
     own_id = pool.connection.cluster.get_instance_id()
     try:
-        with rbd.Image(pool.ioctx, image_id=image_id, read_only=True) as image:
-            clients = {
-                each['id']: each['addr'] for each in image.watchers_list()
-            }
+        watches = _watches(pool, image_id)
+        # Who tries to remove it too has it open for a moment only.
+        native.sleep(STEADY_SECONDS)
+        watches &= _watches(pool, image_id)
     except rbd.ImageNotFound:
         return True
+    clients = {client: address for client, address, _cookie in watches}
     if own_id in clients:
         return False
     for address in clients.values():
@@ -59,3 +64,12 @@ def _shut_out_others(pool: Pool, name: str, image_id: str) -> bool:
             LOG.warning('It could not be shut out: %s', exc)
             return False
     return True
+
+
+def _watches(pool: Pool, image_id: str) -> set[tuple[int, str, int]]:
+    """Client, its address, and what tells its watches apart."""
+    with rbd.Image(pool.ioctx, image_id=image_id, read_only=True) as image:
+        return {
+            (each['id'], each['addr'], each['cookie'])
+            for each in image.watchers_list()
+        }
