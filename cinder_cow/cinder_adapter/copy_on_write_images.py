@@ -174,20 +174,18 @@ class CopyOnWriteImages:
                 result = execute.overwrite(request, self.cow_parts())
         else:
             result = self._reimaged_by_cinder(
-                context, volume, image_service, image_meta
+                context, volume, image_service, image_id, image_meta
             )
         result = result.lasting(time.monotonic() - started)
         self._made(context, volume, result)
         # Cinder saves it with the volume's status.
         volume.update({'provider_id': volume_origin.provider_id(result)})
 
-    def _reimaged_by_cinder(self, context, volume, image_service, image_meta):
+    def _reimaged_by_cinder(
+        self, context, volume, image_service, image_id, image_meta
+    ):
         super().copy_image_to_volume(
-            context,
-            volume,
-            image_service,
-            image_meta['id'],
-            disable_sparse=True,
+            context, volume, image_service, image_id, disable_sparse=True
         )
         with failures.translated(
             context, volume, self._cow_metrics.failed, reimage=True
@@ -195,7 +193,7 @@ class CopyOnWriteImages:
             reimage.clear_old_bytes(
                 volume, image_meta, self.cow_parts().backend
             )
-        return records.reimaged_by_cinder(volume, image_meta['id'])
+        return records.reimaged_by_cinder(volume, image_id)
 
     def _made(self, context, volume, result):
         records.report(result)
