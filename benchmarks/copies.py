@@ -31,6 +31,7 @@ from cinder_cow.sources.rbd import RbdSource
 from cinder_cow.transfer import copier
 from cinder_cow.transfer.destination import NewDestination
 from cinder_cow.transfer.limiter import CopyLimiter
+from cinder_cow.transfer.model import CopyRequest, CopySettings
 from measuring import rows, space
 from sandbox.ceph import Cluster
 from sandbox.cloud import Cloud
@@ -150,7 +151,7 @@ class Copies:
     ) -> Cost:
         """What our copy takes."""
         image_copier = copier.ImageCopier(
-            copier.CopySettings(retries=0), [source], CopyLimiter(1)
+            CopySettings(retries=0), [source], CopyLimiter(1)
         )
         volume_id = str(uuid.uuid4())
         name = f'volume-{volume_id}'
@@ -160,9 +161,7 @@ class Copies:
             lambda: self._backend.remove(name),
         )
         clock = Clock(self.stack)
-        filled = image_copier.copy(
-            image, copier.CopyRequest(glance), destination
-        )
+        filled = image_copier.copy(image, CopyRequest(glance), destination)
         cost = clock.read()
         if filled.verification is not expected:
             raise BenchmarkError(f'not {expected}: {filled}')

@@ -159,12 +159,12 @@ class StorageBusy(StorageError):
 
 
 class BaseGone(CowError):
-    """A base image was evicted while it was to be cloned."""
+    """A base image was evicted while it was to be cloned or read."""
 
     def __init__(self, name: str) -> None:
         self.name = name
         super().__init__(
-            f'The base image {name} was evicted while it was cloned. Try'
+            f'The base image {name} was evicted while it was used. Try'
             f' again; if it happens often, raise cow_base_max_bytes.'
         )
 

@@ -17,8 +17,9 @@ from cinder_cow.backends.base import ImageBackend
 from cinder_cow.base_images.ensure import BaseImages, Ensured
 from cinder_cow.model import Method, Result, Verification
 from cinder_cow.planning import plan as planning
-from cinder_cow.transfer.copier import CopyRequest, CopyResult, ImageCopier
-from cinder_cow.transfer.destination import ExistingDestination, NewDestination
+from cinder_cow.transfer.copier import ImageCopier
+from cinder_cow.transfer.destination import NewDestination
+from cinder_cow.transfer.model import CopyRequest
 
 LOG = logging.getLogger(__name__)
 T = TypeVar('T')
@@ -171,29 +172,15 @@ def _stream(
             ),
         )
         request.finish(copied.signature_verified)
-    return _streamed(request, copied, plan.refusals)
-
-
-def overwrite(request: CreateRequest, parts: Parts) -> Result:
-    """What was done to give a volume that is there the image's content.
-
-    Its old bytes are gone, its snapshots stay. After an error it holds
-    anything.
-
-    :raises ImageTooBig: before a byte is written.
-    """
-    image, target = request.image, request.target
-    if image.size_bytes > target.size_bytes:
-        raise errors.ImageTooBig(
-            image.image_id, image.size_bytes, target.size_bytes
-        )
-    destination = ExistingDestination(
-        target.size_bytes, lambda: parts.backend.reopen(target.volume_name)
+    return _result(
+        request,
+        Method.STREAM,
+        planning.reason(plan),
+        verification=copied.verification,
+        source=copied.source,
+        refusals=plan.refusals,
+        bytes_copied=copied.bytes_copied,
     )
-    with parts.image_copier.slot(request.copy):
-        copied = parts.image_copier.copy(image, request.copy, destination)
-    request.finish(copied.signature_verified)
-    return _streamed(request, copied, ())
 
 
 def _delegate(plan: model.Delegate, request: CreateRequest) -> Result:
@@ -203,22 +190,6 @@ def _delegate(plan: model.Delegate, request: CreateRequest) -> Result:
         planning.reason(plan),
         verification=Verification.DELEGATED,
         refusals=plan.refusals,
-    )
-
-
-def _streamed(
-    request: CreateRequest,
-    copied: CopyResult,
-    refusals: tuple[model.Refusal, ...],
-) -> Result:
-    return _result(
-        request,
-        Method.STREAM,
-        planning.codes(refusals) or 'reimage',
-        verification=copied.verification,
-        source=copied.source,
-        refusals=refusals,
-        bytes_copied=copied.bytes_copied,
     )
 
 

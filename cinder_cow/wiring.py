@@ -19,6 +19,7 @@ from cinder_cow.execute import Parts
 from cinder_cow.planning import plan
 from cinder_cow.planning.warm_policy import WarmPolicy
 from cinder_cow.transfer import copier, limiter, pace
+from cinder_cow.transfer.model import CopySettings
 
 #: Cinder's options of a backend that are read here, as Cinder defines them
 #: in cinder/volume/drivers/rbd.py and cinder/volume/driver.py: for who reads
@@ -101,9 +102,9 @@ def parts(options: Any) -> Parts:
     )
 
 
-def copy_settings(options: Any) -> copier.CopySettings:
+def copy_settings(options: Any) -> CopySettings:
     """How copies are made."""
-    return copier.CopySettings(
+    return CopySettings(
         memory_bytes=options.cow_copy_memory_bytes,
         retries=options.cow_copy_retries,
         require_hash=options.cow_require_hash,

@@ -16,6 +16,7 @@ from typing import Self
 
 from cinder_cow.backends.writer import VolumeWriter
 from cinder_cow.closing import Closing
+from cinder_cow.copying.extents import Extent
 from cinder_cow.model import Base, BaseInfo, ImageInfo
 
 
@@ -155,6 +156,17 @@ class Readable(Closing):
         """Let go of it. May be called twice."""
 
 
+class ReadableImage(Readable):
+    """A base or scratch that is open to be read, and whose holes are known."""
+
+    @abc.abstractmethod
+    def extents(self) -> list[Extent]:
+        """Where there is data, and where holes, in order.
+
+        :raises StorageError: when that cannot be found out.
+        """
+
+
 class BaseStore(abc.ABC):
     """Where the bases are."""
 
@@ -235,7 +247,7 @@ class BaseStore(abc.ABC):
         """
 
     @abc.abstractmethod
-    def read(self, name: str) -> Readable:
+    def read(self, name: str) -> ReadableImage:
         """Open a base or scratch to be read."""
 
     @abc.abstractmethod

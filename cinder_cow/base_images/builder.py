@@ -29,9 +29,10 @@ from cinder_cow.conversion import header_check
 from cinder_cow.conversion.convert import ConversionLimits, Converter
 from cinder_cow.model import Base, BaseInfo, ImageInfo, Verification
 from cinder_cow.planning import verdict as rules
-from cinder_cow.transfer.copier import CopyRequest, CopyResult, ImageCopier
+from cinder_cow.transfer.copier import ImageCopier
 from cinder_cow.transfer.destination import Destination, NewDestination
 from cinder_cow.transfer.limiter import Place
+from cinder_cow.transfer.model import CopyRequest, CopyResult
 
 LOG = logging.getLogger(__name__)
 

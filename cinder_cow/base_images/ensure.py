@@ -26,7 +26,7 @@ from cinder_cow.base_images.builder import BaseBuilder
 from cinder_cow.base_images.eviction import EVICT_SECONDS
 from cinder_cow.model import Base, ImageInfo, Verification
 from cinder_cow.planning import plan
-from cinder_cow.transfer.copier import CopyRequest, CopyResult
+from cinder_cow.transfer.model import CopyRequest, CopyResult
 
 LOG = logging.getLogger(__name__)
 

@@ -8,7 +8,7 @@ from cinder_cow import copying, errors
 from cinder_cow.backends.base_store import Readable
 from cinder_cow.backends.writer import Done, VolumeWriter
 from cinder_cow.model import ImageInfo
-from cinder_cow.transfer.copier import CopyRequest, CopyResult
+from cinder_cow.transfer.model import CopyRequest, CopyResult
 from cinder_cow.transfer.verification import ContentChecks, Verifier
 
 BLOCK_BYTES = 4 * 2**20

@@ -23,7 +23,7 @@ from cinder_cow.model import (
 from cinder_cow.planning import decide, formats
 from cinder_cow.planning import verdict as rules
 from cinder_cow.planning.plan import BaseRule
-from cinder_cow.transfer.copier import CopyRequest
+from cinder_cow.transfer.model import CopyRequest
 
 #: Any disk fits into it. The base is bounded by the room for bases alone.
 NO_VOLUME = Target('', '', sys.maxsize)

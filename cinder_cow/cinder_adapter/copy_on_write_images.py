@@ -13,7 +13,7 @@ import time
 from cinder import exception
 from oslo_config import cfg
 
-from cinder_cow import errors, execute, opts, wiring
+from cinder_cow import errors, execute, opts, overwrite, wiring
 from cinder_cow.cinder_adapter import (
     copy_request,
     failures,
@@ -28,8 +28,8 @@ from cinder_cow.cinder_adapter import (
     selftest,
     volume_origin,
 )
-from cinder_cow.model import ImageInfo, Method, Verdict
-from cinder_cow.planning.decide import decide
+from cinder_cow.model import Delegate, ImageInfo, Method, Verdict
+from cinder_cow.planning.decide import decide, decide_overwrite
 
 CONF = cfg.CONF
 
@@ -156,23 +156,13 @@ class CopyOnWriteImages:
             return
         started = time.monotonic()
         image_meta = image_service.show(context, image_id)
-        if image_info.is_plain(volume, image_info.image_info(image_meta)):
-            location = image_service.get_location(context, image_id)
-            request = execute.CreateRequest(
-                image_info.image_info(
-                    image_meta, image_locations.complete(image_id, location)
-                ),
-                image_info.target(volume),
-                copy_request.copy_request(
-                    context, volume, image_meta, image_service
-                ),
-                lambda _verified: None,
+        with failures.translated(
+            context, volume, self._cow_metrics.failed, reimage=True
+        ):
+            result = self._overwritten(
+                context, volume, image_service, image_meta
             )
-            with failures.translated(
-                context, volume, self._cow_metrics.failed, reimage=True
-            ):
-                result = execute.overwrite(request, self.cow_parts())
-        else:
+        if result is None:
             result = self._reimaged_by_cinder(
                 context, volume, image_service, image_id, image_meta
             )
@@ -180,6 +170,30 @@ class CopyOnWriteImages:
         self._made(context, volume, result)
         # Cinder saves it with the volume's status.
         volume.update({'provider_id': volume_origin.provider_id(result)})
+
+    def _overwritten(self, context, volume, image_service, image_meta):
+        """What was done; None where it is left to Cinder's own way."""
+        if volume.encryption_key_id is not None:
+            return None
+        parts = self.cow_parts()
+        location = image_service.get_location(context, image_meta['id'])
+        request = execute.CreateRequest(
+            image_info.image_info(
+                image_meta,
+                image_locations.complete(image_meta['id'], location),
+            ),
+            image_info.target(volume),
+            copy_request.copy_request(
+                context, volume, image_meta, image_service
+            ),
+            lambda _verified: None,
+        )
+        plan = decide_overwrite(
+            request.image, request.target, parts.base_images
+        )
+        if isinstance(plan, Delegate):
+            return None
+        return overwrite.run(plan, request, parts)
 
     def _reimaged_by_cinder(
         self, context, volume, image_service, image_id, image_meta

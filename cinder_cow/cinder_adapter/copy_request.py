@@ -4,12 +4,13 @@
 from typing import Any
 
 from cinder_cow.cinder_adapter import image_info, records
-from cinder_cow.transfer import copier, signatures
+from cinder_cow.transfer import signatures
+from cinder_cow.transfer.model import CopyRequest
 
 
 def copy_request(
     context: Any, volume: Any, image_meta: dict[str, Any], image_service: Any
-) -> copier.CopyRequest:
+) -> CopyRequest:
     """The copy of the image into the volume, as the volume's user."""
     image_id = image_meta['id']
     properties = image_meta.get('properties') or {}
@@ -19,7 +20,7 @@ def copy_request(
         def verifier():
             return signatures.verifier(context, image_id, properties)
 
-    return copier.CopyRequest(
+    return CopyRequest(
         glance=lambda: glance_client(context, image_service),
         project=volume.project_id or '',
         volume_id=volume.id,

@@ -7,7 +7,7 @@ from cinder.image import glance  # noqa: F401  registers what CONF is asked for
 from oslo_config import cfg
 
 from cinder_cow.model import ImageInfo, Target
-from cinder_cow.planning import image_record, verdict
+from cinder_cow.planning import image_record
 
 CONF = cfg.CONF
 GIB = 2**30
@@ -47,11 +47,6 @@ def target(volume: Any) -> Target:
         int(volume.size) * GIB,
         replicated=bool(volume.volume_type_id and volume.is_replicated()),
     )
-
-
-def is_plain(volume: Any, image: ImageInfo) -> bool:
-    """Whether the image's bytes can be the volume's as they are."""
-    return volume.encryption_key_id is None and verdict.is_the_disk(image)
 
 
 def signed(image_meta: dict[str, Any]) -> bool:

@@ -12,7 +12,7 @@ from cinder_cow.cinder_adapter import background, image_info, service_user
 from cinder_cow.planning.warm_policy import WarmPolicy
 from cinder_cow.sources import glance
 from cinder_cow.transfer import signatures
-from cinder_cow.transfer.copier import CopyRequest
+from cinder_cow.transfer.model import CopyRequest
 
 LOG = logging.getLogger(__name__)
 

@@ -30,7 +30,7 @@ from cinder_cow.planning import plan as planning
 from cinder_cow.planning.api_checks import GIB
 from cinder_cow.planning.decide import Decision, decide
 from cinder_cow.transfer import signatures
-from cinder_cow.transfer.copier import CopyRequest, CopyResult
+from cinder_cow.transfer.model import CopyRequest, CopyResult
 from cinder_cow.transfer.verification import ContentChecks
 
 #: What a create ends with by the plan alone: an answer, not a failure to ask.

@@ -30,7 +30,7 @@ from cinder_cow.cli.glance_access import GlanceLogin
 from cinder_cow.cli.of_backend import OfBackend
 from cinder_cow.cli.warm_progress import ImageProgress, WarmProgress
 from cinder_cow.transfer import signatures
-from cinder_cow.transfer.copier import CopyRequest
+from cinder_cow.transfer.model import CopyRequest
 
 #: Between two looks at a copy; a progress bar moves so often.
 PROGRESS_SECONDS = 0.2

@@ -8,8 +8,19 @@ be asked of the storage is asked through two small interfaces.
 from dataclasses import dataclass
 from typing import Protocol
 
-from cinder_cow.model import Base, ImageInfo, Plan, Target, Verdict
+from cinder_cow.model import (
+    Base,
+    BuildBase,
+    CloneBase,
+    Delegate,
+    ImageInfo,
+    Plan,
+    Stream,
+    Target,
+    Verdict,
+)
 from cinder_cow.planning import plan
+from cinder_cow.planning import verdict as rules
 
 
 class Backend(Protocol):
@@ -63,6 +74,19 @@ def decide(
     verdict = backend.cloneable(image)
     facts = _base_facts(base_images, image, target, verdict)
     return Decision(verdict, facts, plan.choose(image, target, verdict, facts))
+
+
+def decide_overwrite(
+    image: ImageInfo, target: Target, base_images: BaseImages | None
+) -> Stream | CloneBase | BuildBase | Delegate:
+    """The plan for a volume that holds old bytes, and gets the image's.
+
+    Its exceptions are those of :func:`decide`.
+    """
+    facts = plan.NO_BASES
+    if not rules.is_the_disk(image):
+        facts = _base_facts(base_images, image, target, Verdict())
+    return plan.choose_overwrite(image, target, facts)
 
 
 def _base_facts(

@@ -111,6 +111,21 @@ def choose(
     return _stream(image, target, verdict.refusals)
 
 
+def choose_overwrite(
+    image: ImageInfo, target: Target, bases: BaseFacts = NO_BASES
+) -> Stream | CloneBase | BuildBase | Delegate:
+    """The way into a volume that is there, and keeps its blocks.
+
+    What is the disk already is streamed. Else the image's base is read.
+
+    :raises ImageTooBig: when the image is larger than the volume.
+    :raises ConversionDisabled: when it would have to be converted.
+    """
+    if rules.is_the_disk(image):
+        return _stream(image, target, ())
+    return _of_base(image, target, Verdict(), bases) or Delegate(())
+
+
 def method(plan: Plan) -> Method:
     """What the plan is called in the log, where nothing comes in between."""
     match plan:

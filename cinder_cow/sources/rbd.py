@@ -14,12 +14,12 @@ import rbd
 
 from cinder_cow import errors, native
 from cinder_cow.backends.base import CheckResult
-from cinder_cow.backends.rbd import error_mapping, snapshots
+from cinder_cow.backends.rbd import error_mapping, reader, snapshots
 from cinder_cow.backends.rbd.connection import Connection, connected
 from cinder_cow.backends.rbd.pool import clone_policy, retry_on_lost_connection
 from cinder_cow.backends.rbd.selftest import access, image_pools
 from cinder_cow.backends.rbd.settings import RbdSettings
-from cinder_cow.copying.extents import Extent, merged
+from cinder_cow.copying.extents import Extent
 from cinder_cow.model import ImageInfo, Refusal, Snapshot, SnapshotRef
 from cinder_cow.planning import location, verdict
 from cinder_cow.sources.base import ExtentReading, GlanceAccess, ImageSource
@@ -174,19 +174,13 @@ class RbdReading(ExtentReading):
 
     def extents(self) -> list[Extent]:
         if self._extents is None:
-            self._extents = list(merged(self._diff()))
+            self._extents = self._find_extents()
         return self._extents
 
     @native.in_thread
-    def _diff(self) -> list[Extent]:
-        found: list[Extent] = []
-
-        def take(offset: int, length: int, exists: bool) -> None:
-            found.append(Extent(offset, length, zero=not exists))
-
+    def _find_extents(self) -> list[Extent]:
         with self._mapped():
-            self._snapshot.diff_iterate(0, self._size_bytes, None, take)
-        return found
+            return reader.extents(self._snapshot)
 
     def read_at(self, offset: int, length: int) -> bytes:
         with self._mapped():

@@ -28,6 +28,7 @@ from cinder_cow.planning import plan
 from cinder_cow.sources import base as sources
 from cinder_cow.transfer import copier
 from cinder_cow.transfer.limiter import CopyLimiter
+from cinder_cow.transfer.model import CopyRequest, CopySettings
 
 MIB = 2**20
 ROOT = pathlib.Path(__file__).parents[2]
@@ -100,7 +101,7 @@ class Host:
         self.backend = RbdBackend(settings)
         self.source = FileSource(path, pause_seconds)
         self.image_copier = copier.ImageCopier(
-            copier.CopySettings(), [self.source], CopyLimiter(4)
+            CopySettings(), [self.source], CopyLimiter(4)
         )
         self.store = self.backend.bases()
         self.converter = convert.Converter(
@@ -123,7 +124,7 @@ class Host:
         request = execute.CreateRequest(
             image,
             Target(name, name, size_bytes),
-            copier.CopyRequest(glance=None),
+            CopyRequest(glance=None),
             lambda _verified: None,
         )
         facts = plan.BaseFacts(

@@ -13,7 +13,7 @@ import time
 import pytest
 
 from cinder_cow.backends.rbd import lease as leases
-from cinder_cow.transfer.copier import CopyRequest
+from cinder_cow.transfer.model import CopyRequest
 from tests.ceph import builder
 from tests.ceph.test_building import SIZE, Packed, bases, evict_all, job, swept
 from tests.waiting import wait_until

@@ -233,6 +233,28 @@ class BaseStoreContract:
             assert not store.clone_to_scratch(elsewhere, SCRATCH)
         assert store.abandoned() == []
 
+    def test_reading_says_where_there_is_data(self, store):
+        fill(store)
+
+        with store.read(NAME) as content:
+            (extent,) = content.extents()
+
+        assert (extent.offset, extent.zero) == (0, False)
+        assert extent.length == content.size_bytes == len(CONTENT)
+
+    def test_what_is_not_there_cannot_be_read(self, store):
+        with pytest.raises(errors.StorageError):
+            store.read(NAME)
+
+    def test_finished_base_is_the_same_for_who_looks_again(self, store):
+        base = build(store)
+        store.forget(NAME)
+
+        assert store.find(NAME) == base
+        store.retire(NAME)
+        store.forget(NAME)
+        assert store.find(NAME) is None
+
     def test_reading_may_be_closed_twice(self, store):
         fill(store)
         content = store.read(NAME)

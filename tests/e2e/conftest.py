@@ -56,6 +56,23 @@ def demo(stack):
 
 
 @pytest.fixture
+def snapshotted(cloud):
+    """Makes snapshots of volumes, and deletes them before the volumes."""
+    volumes = cloud.connection.block_storage
+    made = []
+
+    def snapshot(volume):
+        made.append(volumes.create_snapshot(volume_id=volume))
+        volumes.wait_for_status(made[-1], 'available', interval=0.1)
+        return made[-1].id
+
+    yield snapshot
+    for each in made:
+        volumes.delete_snapshot(each)
+        volumes.wait_for_delete(each, interval=0.1)
+
+
+@pytest.fixture
 def tidy(cloud):
     """Makes volumes and images, and deletes all that the test has made."""
     made = Made(cloud)

@@ -7,10 +7,8 @@ import pytest
 
 from tests.e2e.bases import packed
 from tests.e2e.conftest import watched
+from tests.e2e.reimage import GIB, MIB, OLD, old_volume, read_snapshot, reimage
 
-GIB = 2**30
-MIB = 2**20
-OLD = b'O' * (24 * MIB + 17)
 NEW = os.urandom(MIB) + bytes(6 * MIB) + os.urandom(MIB + 17)
 
 
@@ -18,49 +16,6 @@ NEW = os.urandom(MIB) + bytes(6 * MIB) + os.urandom(MIB + 17)
 def _without_bases(stack):
     """Volumes of their own: in a clone, zeros have to hide the parent."""
     stack.restart_cinder_volume('[cow]\ncow_base_images = never\n')
-
-
-def reimage(tidy, volume, image):
-    """The statuses until the volume is at rest."""
-    answer = tidy.cloud.connection.block_storage.post(
-        f'/volumes/{volume}/action',
-        json={'os-reimage': {'image_id': image}},
-        microversion='3.68',
-    )
-    assert answer.status_code == 202, answer.text
-    # All zeros of the volume are written.
-    return tidy.statuses(volume, seconds=300)
-
-
-@pytest.fixture
-def snapshotted(cloud):
-    """Makes snapshots of volumes, and deletes them before the volumes."""
-    volumes = cloud.connection.block_storage
-    made = []
-
-    def snapshot(volume):
-        made.append(volumes.create_snapshot(volume_id=volume))
-        volumes.wait_for_status(made[-1], 'available', interval=0.1)
-        return made[-1].id
-
-    yield snapshot
-    for each in made:
-        volumes.delete_snapshot(each)
-        volumes.wait_for_delete(each, interval=0.1)
-
-
-def old_volume(tidy, pool):
-    """A volume of its own data, up to the last byte."""
-    volume = tidy.volume('cow', tidy.image(OLD, store='disk'))
-    with pool.opened(volume, read_only=False) as image:
-        image.write(b'O' * MIB, GIB - MIB)
-    return volume
-
-
-def read_snapshot(pool, volume, snapshot, length):
-    with pool.opened(volume) as image:
-        image.set_snap(f'snapshot-{snapshot}')
-        return image.read(0, length)
 
 
 @pytest.mark.parametrize('store', ['disk', 'ceph'])
@@ -105,7 +60,7 @@ def test_clone_is_overwritten_and_its_image_is_not(tidy, pool):
     assert pool.read(tidy.volume('cow', parent), len(OLD)) == OLD
 
 
-def test_image_that_has_to_be_converted_goes_cinders_own_way(
+def test_without_bases_an_image_is_converted_by_cinder(
     tidy, pool, log, tmp_path
 ):
     """Its disk arrives all the same."""
@@ -118,22 +73,6 @@ def test_image_that_has_to_be_converted_goes_cinders_own_way(
     has_disk = pool.read(volume, len(disk.head)) == disk.head
     assert has_disk
     assert not log.lines(f'volume={volume} image={image}', 'method=stream')
-
-
-def test_snapshot_stays_when_the_image_has_to_be_converted(
-    tidy, snapshotted, pool, tmp_path
-):
-    """In Cinder 29; before, Cinder removes the volume from under it."""
-    disk = packed(tmp_path, 'qcow2')
-    image = tidy.image(disk.file, store='disk', disk_format='qcow2')
-    volume = old_volume(tidy, pool)
-    snapshot = snapshotted(volume)
-
-    assert reimage(tidy, volume, image)[-1] == 'available'
-
-    has_disk = pool.read(volume, GIB) == disk.head.ljust(GIB, b'\0')
-    assert has_disk
-    assert read_snapshot(pool, volume, snapshot, len(OLD)) == OLD
 
 
 def test_damaged_image_is_an_error(stack, tidy, pool, log):

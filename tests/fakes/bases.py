@@ -9,6 +9,7 @@ import time
 
 from cinder_cow import errors
 from cinder_cow.backends import base_names, base_store
+from cinder_cow.copying.extents import Extent
 from cinder_cow.model import (
     Base,
     BaseInfo,
@@ -100,7 +101,7 @@ class MemoryLease(base_store.Lease):
         return self._store.leases.get(self._name) is self
 
 
-class MemoryReadable(base_store.Readable):
+class MemoryReadable(base_store.ReadableImage):
     def __init__(self, content):
         self.closed = False
         self._content = content
@@ -112,6 +113,10 @@ class MemoryReadable(base_store.Readable):
     def read_at(self, offset, length):
         assert not self.closed
         return bytes(self._content[offset : offset + length])
+
+    def extents(self):
+        assert not self.closed
+        return [Extent(0, len(self._content), zero=False)]
 
     def close(self):
         self.closed = True
@@ -199,7 +204,7 @@ class MemoryBases(base_store.BaseStore):
         self.maybe_fail('clone', base.name)
 
     def forget(self, name):
-        """It remembers nothing."""
+        self._seen.pop(name, None)
 
     def used(self, base, image_id):
         self.calls.append(('used', base.name))
@@ -269,6 +274,8 @@ class MemoryBases(base_store.BaseStore):
 
     def read(self, name):
         self.maybe_fail('read', name)
+        if name not in self.things:
+            raise errors.StorageError('read', KeyError(name))
         return MemoryReadable(self.things[name].content)
 
     def block_device(self, name):
@@ -392,3 +399,17 @@ class MemoryBases(base_store.BaseStore):
         ref = SnapshotRef(self.backend.fsid, self._pool, name, 'base')
         snapshot = Snapshot(ref, len(thing.content), STRIPE_UNIT, True)
         return Base(name, snapshot, thing.info)
+
+
+class AnsweringBaseImages:
+    """Whose ``ensure`` gives each of ``answers``, the last for ever."""
+
+    def __init__(self, store, *answers):
+        self.store = store
+        self.asked = []
+        self._answers = answers
+
+    def ensure(self, image, request, volume_bytes):
+        answer = self._answers[min(len(self.asked), len(self._answers) - 1)]
+        self.asked.append((image, request, volume_bytes))
+        return answer()

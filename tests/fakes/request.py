@@ -2,8 +2,11 @@
 """Carries a plan out as the driver does, without Cinder."""
 
 from cinder_cow import execute
-from cinder_cow.transfer.copier import CopyRequest, CopySettings, ImageCopier
+from cinder_cow import overwrite as overwriting
+from cinder_cow.planning.decide import decide_overwrite
+from cinder_cow.transfer.copier import ImageCopier
 from cinder_cow.transfer.limiter import CopyLimiter
+from cinder_cow.transfer.model import CopyRequest, CopySettings
 
 
 def nothing(_verified):
@@ -41,4 +44,6 @@ def run(plan, *args, **kwargs):
 
 
 def overwrite(*args, **kwargs):
-    return execute.overwrite(*asked(*args, **kwargs))
+    request, parts = asked(*args, **kwargs)
+    plan = decide_overwrite(request.image, request.target, parts.base_images)
+    return overwriting.run(plan, request, parts)

@@ -274,6 +274,23 @@ def test_reimage_overwrites_every_byte(reimage, hosted, volume):
     assert content == CONTENT + bytes(SMALL - len(CONTENT))
 
 
+def test_reimage_of_another_format_copies_its_base(
+    reimage, hosted, volume, store, image_meta, caplog
+):
+    """Nothing of Cinder's own way, which differs between its releases."""
+    caplog.set_level(logging.INFO, 'cinder_cow')
+    qcow2 = {**image_meta, 'disk_format': 'qcow2'}
+    name = hosted.cow_parts().base_images.name(image_info.image_info(qcow2))
+    store.add(name, CONTENT)
+
+    assert reimage(disk_format='qcow2') == []
+
+    content = hosted.memory.volumes[volume.name]
+    assert content == CONTENT + bytes(SMALL - len(CONTENT))
+    assert 'method=stream reason=reimage ' in caplog.text
+    assert volume.provider_id == 'cow:stream:reimage'
+
+
 def test_reimage_of_another_format_goes_cinders_own_way(
     reimage, hosted, volume
 ):

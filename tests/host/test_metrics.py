@@ -17,7 +17,7 @@ from cinder_cow.base_images.sweep import (
 )
 from cinder_cow.cinder_adapter.metrics import counting
 from cinder_cow.model import Method, RefusalCode, Result, Verification
-from cinder_cow.transfer.copier import CopyRequest
+from cinder_cow.transfer.model import CopyRequest
 from tests import scraping
 from tests.fakes.bases import MemoryBases
 

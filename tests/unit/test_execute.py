@@ -18,7 +18,7 @@ from cinder_cow.model import (
     Target,
     Verification,
 )
-from tests.fakes.bases import MemoryBases
+from tests.fakes.bases import AnsweringBaseImages, MemoryBases
 from tests.fakes.request import asked, nothing, run
 from tests.fakes.source import MemorySource
 from tests.unit.conftest import CONTENT
@@ -188,7 +188,7 @@ def test_replicated_clone_of_a_base_is_flattened_before_it_is_finished(
     def finish(_verified):
         flattened.extend(backend.flattened)
 
-    run(plan, image, target, backend, finish, bases=BaseImages(store))
+    run(plan, image, target, backend, finish, bases=AnsweringBaseImages(store))
 
     assert flattened == [target.volume_name]
 
@@ -232,20 +232,6 @@ def test_line_can_be_read_though_a_refusal_has_quotes(backend, image):
     assert line.endswith(""" why="it is 'there'. so\"""")
 
 
-class BaseImages:
-    """Whose ``ensure`` gives each of ``answers``, the last for ever."""
-
-    def __init__(self, store, *answers):
-        self.store = store
-        self.asked = []
-        self._answers = answers
-
-    def ensure(self, image, request, volume_bytes):
-        answer = self._answers[min(len(self.asked), len(self._answers) - 1)]
-        self.asked.append((image, request, volume_bytes))
-        return answer()
-
-
 @pytest.fixture
 def store(backend):
     return MemoryBases(backend)
@@ -275,13 +261,13 @@ WHY = (Refusal(RefusalCode.NOT_RAW, 'it is qcow2', 'upload raw'),)
 
 def clone_base(store, image, backend, bases=None, finish=nothing):
     plan = CloneBase(add(store), TARGET.size_bytes, WHY)
-    bases = bases or BaseImages(store)
+    bases = bases or AnsweringBaseImages(store)
     return run(plan, image, TARGET, backend, finish, bases=bases)
 
 
 def build_base(store, image, backend, *answers, finish=nothing):
     plan = BuildBase(TARGET.size_bytes, WHY)
-    bases = BaseImages(store, *answers)
+    bases = AnsweringBaseImages(store, *answers)
     return run(plan, image, TARGET, backend, finish, bases=bases)
 
 
@@ -318,7 +304,7 @@ def test_result_says_whether_the_base_was_built_for_it(
 
 
 def test_base_is_built_of_that_image_for_that_volume(backend, image, store):
-    bases = BaseImages(store, ensured(store))
+    bases = AnsweringBaseImages(store, ensured(store))
     request, parts = asked(image, TARGET, backend, bases=bases)
 
     execute.run(BuildBase(TARGET.size_bytes, WHY), request, parts)
@@ -333,14 +319,14 @@ def test_finish_is_told_of_the_signature(backend, image, store):
         add(store, signature_verified=True), TARGET.size_bytes, WHY
     )
 
-    bases = BaseImages(store)
+    bases = AnsweringBaseImages(store)
     run(plan, image, TARGET, backend, told.append, bases=bases)
 
     assert told == [True]
 
 
 def test_base_that_is_evicted_meanwhile_is_built_again(backend, image, store):
-    bases = BaseImages(store, ensured(store))
+    bases = AnsweringBaseImages(store, ensured(store))
     plan = CloneBase(add(store), TARGET.size_bytes, WHY)
     store.retire_elsewhere('cow-base-x')
 
@@ -373,7 +359,7 @@ def test_base_of_exactly_the_volumes_size_is_cloned(
     backend, image, store, plan
 ):
     target = Target('v-1', 'volume-v-1', len(CONTENT))
-    bases = BaseImages(store, ensured(store))
+    bases = AnsweringBaseImages(store, ensured(store))
     given = (add(store),) if plan is CloneBase else ()
 
     run(
@@ -393,7 +379,7 @@ def test_flattened_clone_has_a_slot_meanwhile(backend, image, store):
     target = dataclasses.replace(TARGET, replicated=True)
     plan = CloneBase(add(store), target.size_bytes, WHY)
     request, parts = asked(
-        image, target, backend, nothing, bases=BaseImages(store)
+        image, target, backend, nothing, bases=AnsweringBaseImages(store)
     )
     running = []
     backend.flatten = lambda _name: running.append(
@@ -412,7 +398,7 @@ def test_base_that_is_larger_than_the_volume_is_not_cloned(
     # It was built for a larger one meanwhile.
     target = Target('v-1', 'volume-v-1', len(CONTENT) - 1)
     plan = BuildBase(target.size_bytes, WHY)
-    bases = BaseImages(store, ensured(store))
+    bases = AnsweringBaseImages(store, ensured(store))
 
     with pytest.raises(errors.ImageTooBig) as caught:
         run(plan, image, target, backend, nothing, bases=bases)

@@ -41,6 +41,7 @@ FLOORS = (
     ('cli/',),
     ('cinder_adapter/',),
     ('wiring.py',),
+    ('overwrite.py',),
     ('execute.py',),
     ('base_images/',),
     ('transfer/', 'conversion/'),

@@ -48,11 +48,6 @@ class Setup:
         return self.python == DEBIAN_PYTHON[self.debian]
 
     @property
-    def reimages_in_place(self) -> bool:
-        """Whether Cinder writes a converted image into the volume."""
-        return self.release >= 29
-
-    @property
     def mode(self) -> str:
         return 'native threads' if self.native_threads else 'eventlet'
 

@@ -1,17 +1,30 @@
 # SPDX-License-Identifier: Apache-2.0
 """An RBD image that is open to be read."""
 
+from collections.abc import Iterator
 import contextlib
 
 import rbd
 
 from cinder_cow import errors, native
-from cinder_cow.backends.base_store import Readable
+from cinder_cow.backends.base_store import ReadableImage
 from cinder_cow.backends.rbd import error_mapping
 from cinder_cow.backends.rbd.connection import Connection
+from cinder_cow.copying.extents import Extent, merged
 
 
-class RbdReader(Readable):
+def extents(image: rbd.Image) -> list[Extent]:
+    """Where the image holds data, and where holes, in order."""
+    found: list[Extent] = []
+
+    def add(offset: int, length: int, exists: bool) -> None:
+        found.append(Extent(offset, length, zero=not exists))
+
+    image.diff_iterate(0, image.size(), None, add)
+    return list(merged(found))
+
+
+class RbdReader(ReadableImage):
     """One open RBD image. Thread-safe."""
 
     def __init__(
@@ -37,14 +50,24 @@ class RbdReader(Readable):
         length = min(length, self._size_bytes - offset)
         if length <= 0:
             return b''
-        try:
-            with error_mapping.mapped(f'read {self._path}'):
-                return bytes(self._image.read(offset, length))
-        except errors.StorageError as exc:
-            self._connection.failed(exc)
-            raise
+        with self._mapped():
+            return bytes(self._image.read(offset, length))
+
+    @native.in_thread
+    def extents(self) -> list[Extent]:
+        with self._mapped():
+            return extents(self._image)
 
     @native.in_thread
     def close(self) -> None:
         with error_mapping.mapped(f'close {self._path}'):
             self._resources.close()
+
+    @contextlib.contextmanager
+    def _mapped(self) -> Iterator[None]:
+        try:
+            with error_mapping.mapped(f'read {self._path}'):
+                yield
+        except errors.StorageError as exc:
+            self._connection.failed(exc)
+            raise

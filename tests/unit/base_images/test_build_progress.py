@@ -10,6 +10,7 @@ import pytest
 from cinder_cow.base_images import builder
 from cinder_cow.transfer import copier
 from cinder_cow.transfer.limiter import CopyLimiter
+from cinder_cow.transfer.model import CopyRequest, CopySettings
 from tests.fakes.bases import MemoryBases
 from tests.fakes.source import MemoryExtents, MemorySource, MemoryStream
 
@@ -40,7 +41,7 @@ def store(backend, events):
 
 def build(store, image, source=None, **more):
     image_copier = copier.ImageCopier(
-        copier.CopySettings(), [source or MemorySource(b'')], CopyLimiter(1)
+        CopySettings(), [source or MemorySource(b'')], CopyLimiter(1)
     )
     base_builder = builder.BaseBuilder(
         builder.BuildSettings(stall_seconds=STALL),
@@ -50,7 +51,7 @@ def build(store, image, source=None, **more):
     )
     with store.lease(NAME) as lease:
         return base_builder.build(
-            NAME, image, copier.CopyRequest(None, **more), 2**30, lease
+            NAME, image, CopyRequest(None, **more), 2**30, lease
         )
 
 

@@ -13,6 +13,7 @@ from cinder_cow.planning import plan
 from cinder_cow.planning.decide import decide
 from cinder_cow.transfer import copier
 from cinder_cow.transfer.limiter import CopyLimiter
+from cinder_cow.transfer.model import CopyRequest, CopySettings
 from tests.fakes.bases import MemoryBases
 from tests.fakes.source import MemorySource
 
@@ -37,7 +38,7 @@ class Bases:
     def __init__(self, store, source, limit=1):
         self.limiter = CopyLimiter(limit)
         image_copier = copier.ImageCopier(
-            copier.CopySettings(), [source], self.limiter
+            CopySettings(), [source], self.limiter
         )
         converter = types.SimpleNamespace(vmdk_types=())
         self.images = ensure.BaseImages(
@@ -49,7 +50,7 @@ class Bases:
         )
 
     def build(self, image, **more):
-        request = copier.CopyRequest(None, **more)
+        request = CopyRequest(None, **more)
         return self.images.ensure(image, request, ROOM)
 
 

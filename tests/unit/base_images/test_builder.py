@@ -17,6 +17,7 @@ from cinder_cow.conversion.convert import ConversionLimits
 from cinder_cow.model import Verification
 from cinder_cow.transfer import copier
 from cinder_cow.transfer.limiter import CopyLimiter
+from cinder_cow.transfer.model import CopyRequest, CopySettings
 from tests.fakes import writes
 from tests.fakes.bases import MemoryBases
 from tests.fakes.source import (
@@ -109,9 +110,7 @@ def foreign(in_place):
 
 def builder_for(store, converter, source=None, **settings):
     image_copier = copier.ImageCopier(
-        copier.CopySettings(retries=1),
-        [source or MemorySource(FILE)],
-        CopyLimiter(1),
+        CopySettings(retries=1), [source or MemorySource(FILE)], CopyLimiter(1)
     )
     return builder.BaseBuilder(
         builder.BuildSettings(**settings), store, image_copier, converter
@@ -121,9 +120,7 @@ def builder_for(store, converter, source=None, **settings):
 def make(
     store, converter, image, source=None, room=ROOM, name=NAME, **settings
 ):
-    request = copier.CopyRequest(
-        glance=None, verifier=settings.pop('verifier', None)
-    )
+    request = CopyRequest(glance=None, verifier=settings.pop('verifier', None))
     base_builder = builder_for(store, converter, source, **settings)
     with store.lease(name) as lease:
         return base_builder.build(name, image, request, room, lease)
@@ -387,7 +384,7 @@ def test_build_ahead_evicts_nothing(store, converter, raw):
     base_builder = builder_for(
         store, converter, limits=builder.EvictionLimits(max_count=1)
     )
-    request = copier.CopyRequest(glance=None, ahead=True)
+    request = CopyRequest(glance=None, ahead=True)
 
     with store.lease(NAME) as lease, pytest.raises(errors.NoRoomForBase):
         base_builder.build(NAME, raw, request, ROOM, lease)
@@ -396,7 +393,7 @@ def test_build_ahead_evicts_nothing(store, converter, raw):
 
 
 def test_base_that_was_built_ahead_says_so(store, converter, raw):
-    request = copier.CopyRequest(glance=None, ahead=True)
+    request = CopyRequest(glance=None, ahead=True)
 
     with store.lease(NAME) as lease:
         base = builder_for(store, converter).build(
@@ -407,7 +404,7 @@ def test_base_that_was_built_ahead_says_so(store, converter, raw):
 
 
 def test_who_waits_for_a_build_has_a_place_of_its_project(store, converter):
-    request = copier.CopyRequest(glance=None, project='p')
+    request = CopyRequest(glance=None, project='p')
 
     with builder_for(store, converter).waiting(request) as place:
         assert place.project == 'p'
@@ -512,15 +509,11 @@ def test_what_cannot_be_removed_does_not_hide_the_error(
 
 
 def built_with(store, converter, image, source, lease, **settings):
-    image_copier = copier.ImageCopier(
-        copier.CopySettings(), [source], CopyLimiter(1)
-    )
+    image_copier = copier.ImageCopier(CopySettings(), [source], CopyLimiter(1))
     base_builder = builder.BaseBuilder(
         builder.BuildSettings(**settings), store, image_copier, converter
     )
-    return base_builder.build(
-        NAME, image, copier.CopyRequest(None), ROOM, lease
-    )
+    return base_builder.build(NAME, image, CopyRequest(None), ROOM, lease)
 
 
 @pytest.mark.parametrize(('stall', 'least'), [(1, 30), (3, 30), (70, 70)])
@@ -600,12 +593,12 @@ def test_request_that_is_cancelled_ends_the_build(store, converter, foreign):
 
     converter.convert = convert
     image_copier = copier.ImageCopier(
-        copier.CopySettings(), [MemorySource(FILE)], CopyLimiter(1)
+        CopySettings(), [MemorySource(FILE)], CopyLimiter(1)
     )
     base_builder = builder.BaseBuilder(
         builder.BuildSettings(), store, image_copier, converter
     )
-    request = copier.CopyRequest(None, cancellation=cancellation)
+    request = CopyRequest(None, cancellation=cancellation)
 
     with store.lease(NAME) as lease, pytest.raises(errors.CopyCancelled):
         base_builder.build(NAME, foreign, request, ROOM, lease)
@@ -728,7 +721,7 @@ def test_progress_is_shown_while_a_base_is_built(store, converter, foreign):
     converter.convert = convert
     with store.lease(NAME) as lease:
         base_builder.build(
-            NAME, foreign, copier.CopyRequest(glance=None), ROOM, lease
+            NAME, foreign, CopyRequest(glance=None), ROOM, lease
         )
 
     assert seen == [{NAME: 1.0}]
@@ -739,9 +732,7 @@ def test_progress_of_a_copy_is_the_part_that_is_copied(store, converter):
     base_builder = builder_for(store, converter)
     with store.lease(NAME) as lease, base_builder.progress.shown(NAME):
         request = base_builder._watched(
-            NAME,
-            copier.CopyRequest(glance=None),
-            builder.LeaseWatch(NAME, lease, 60),
+            NAME, CopyRequest(glance=None), builder.LeaseWatch(NAME, lease, 60)
         )
         request.report(copying.Progress(25, 100, 25, 0, 1.0))
         assert base_builder.progress.current() == {NAME: 0.25}
@@ -754,7 +745,7 @@ def test_failed_build_shows_no_progress(store, converter, foreign):
     converter.failure = errors.UnexpectedFailure('convert', OSError('x'))
     with store.lease(NAME) as lease, pytest.raises(errors.UnexpectedFailure):
         base_builder.build(
-            NAME, foreign, copier.CopyRequest(glance=None), ROOM, lease
+            NAME, foreign, CopyRequest(glance=None), ROOM, lease
         )
 
     assert base_builder.progress.current() == {}
@@ -766,9 +757,7 @@ def test_base_that_makes_room_is_counted(store, converter, raw):
         store, converter, limits=builder.EvictionLimits(max_count=1)
     )
     with store.lease(NAME) as lease:
-        base_builder.build(
-            NAME, raw, copier.CopyRequest(glance=None), ROOM, lease
-        )
+        base_builder.build(NAME, raw, CopyRequest(glance=None), ROOM, lease)
 
     assert list(store.things) == [NAME]
     assert base_builder.progress.evicted_for_room == 1

@@ -13,14 +13,14 @@ from cinder_cow import copying, errors
 from cinder_cow.backends.base_store import BuildRecord
 from cinder_cow.base_images import ensure
 from cinder_cow.model import Verdict, Verification
-from cinder_cow.transfer import copier
 from cinder_cow.transfer.limiter import CopyLimiter
+from cinder_cow.transfer.model import CopyRequest
 from tests.fakes import writes
 from tests.fakes.bases import MemoryBases, info
 from tests.waiting import wait_until
 
 ROOM = 2**20
-REQUEST = copier.CopyRequest(glance=None)
+REQUEST = CopyRequest(glance=None)
 CLONEABLE = Verdict(parent=object())
 
 

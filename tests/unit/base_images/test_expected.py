@@ -10,6 +10,7 @@ from cinder_cow.base_images import builder
 from cinder_cow.model import Verification
 from cinder_cow.transfer import copier
 from cinder_cow.transfer.limiter import CopyLimiter
+from cinder_cow.transfer.model import CopyRequest, CopySettings
 from tests.fakes.source import LETTER_BYTES, MemorySource
 from tests.unit.sources.filling import sized
 
@@ -29,12 +30,12 @@ def qcow2(raw):
 
 def expected(image, name=OWN, in_place=False, verifier=None, **settings):
     image_copier = copier.ImageCopier(
-        copier.CopySettings(), [MemorySource(b'content')], CopyLimiter(1)
+        CopySettings(), [MemorySource(b'content')], CopyLimiter(1)
     )
     base_builder = builder.BaseBuilder(
         builder.BuildSettings(**settings), None, image_copier, None
     )
-    request = copier.CopyRequest(glance=None, verifier=verifier)
+    request = CopyRequest(glance=None, verifier=verifier)
     found = base_builder.expected(name, image, request, in_place)
     assert found.bytes_copied == image.size_bytes
     return found.source, found.verification, found.signature_verified
@@ -50,13 +51,13 @@ def test_raw_image_is_copied_from_its_source(raw, in_place):
 def test_extents_are_read_as_far_as_there_is_data():
     reading, image = sized('DD-')
     image_copier = copier.ImageCopier(
-        copier.CopySettings(), [MemorySource(reading)], CopyLimiter(1)
+        CopySettings(), [MemorySource(reading)], CopyLimiter(1)
     )
     base_builder = builder.BaseBuilder(
         builder.BuildSettings(), None, image_copier, None
     )
 
-    found = base_builder.expected(OWN, image, copier.CopyRequest(None), False)
+    found = base_builder.expected(OWN, image, CopyRequest(None), False)
 
     assert found.bytes_copied == 2 * LETTER_BYTES
 

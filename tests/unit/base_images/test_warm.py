@@ -9,12 +9,12 @@ from cinder_cow import copying, errors
 from cinder_cow.base_images import ensure, warm
 from cinder_cow.base_images.warm import WarmResult, WarmStatus
 from cinder_cow.planning.plan import BaseRule
-from cinder_cow.transfer import copier
+from cinder_cow.transfer.model import CopyRequest
 from tests.fakes.bases import MemoryBases
 from tests.unit.base_images.test_ensure import BaseBuilder
 from tests.unit.conftest import IMAGE_ID
 
-REQUEST = copier.CopyRequest(glance=None)
+REQUEST = CopyRequest(glance=None)
 
 
 @pytest.fixture

@@ -6,9 +6,16 @@ import dataclasses
 import pytest
 
 from cinder_cow import errors
-from cinder_cow.model import BuildBase, Clone, CloneBase, Stream, Target
+from cinder_cow.model import (
+    BuildBase,
+    Clone,
+    CloneBase,
+    Delegate,
+    Stream,
+    Target,
+)
 from cinder_cow.planning import plan
-from cinder_cow.planning.decide import decide
+from cinder_cow.planning.decide import decide, decide_overwrite
 from tests.fakes.bases import MemoryBases
 from tests.unit.conftest import CONTENT
 
@@ -117,3 +124,54 @@ def test_backend_without_bases_has_none(backend, image):
 
     assert decision.bases == plan.NO_BASES
     assert isinstance(decision.plan, Stream)
+
+
+# A volume that is there gets another image.
+
+
+@pytest.mark.parametrize('rule', list(plan.BaseRule))
+def test_disk_is_streamed_into_a_volume_that_is_there(image, rule):
+    bases = Bases(rule=rule)
+
+    assert decide_overwrite(image, TARGET, bases) == Stream(
+        TARGET.size_bytes, ()
+    )
+    assert bases.asked == []
+
+
+def test_other_formats_come_by_way_of_their_base(qcow2, base):
+    size = TARGET.size_bytes
+
+    assert decide_overwrite(qcow2, TARGET, Bases()) == BuildBase(size, ())
+    assert decide_overwrite(qcow2, TARGET, Bases(base)) == CloneBase(
+        base, size, ()
+    )
+
+
+@pytest.mark.parametrize('bases', [None, Bases(rule=plan.BaseRule.NEVER)])
+def test_without_bases_other_formats_are_left_to_cinder(qcow2, bases):
+    assert decide_overwrite(qcow2, TARGET, bases) == Delegate(())
+
+
+def test_what_nobody_can_convert_here_is_left_to_cinder(image):
+    packed = dataclasses.replace(image, container_format='compressed')
+
+    assert decide_overwrite(packed, TARGET, Bases()) == Delegate(())
+
+
+def test_volume_that_is_there_and_too_small_is_refused(image, qcow2, base):
+    small = dataclasses.replace(TARGET, size_bytes=len(CONTENT) - 1)
+
+    for asked in (image, qcow2):
+        with pytest.raises(errors.ImageTooBig):
+            decide_overwrite(asked, small, Bases(base))
+
+
+def test_nothing_is_converted_where_that_is_forbidden(qcow2, base):
+    forbidding = {'may_convert': False}
+
+    with pytest.raises(errors.ConversionDisabled):
+        decide_overwrite(qcow2, TARGET, Bases(**forbidding))
+    assert decide_overwrite(qcow2, TARGET, Bases(base, **forbidding)) == (
+        CloneBase(base, TARGET.size_bytes, ())
+    )

@@ -5,8 +5,9 @@ import dataclasses
 
 import pytest
 
-from cinder_cow import errors, execute
-from cinder_cow.model import Method, Target
+from cinder_cow import errors
+from cinder_cow import overwrite as overwriting
+from cinder_cow.model import Method, Stream, Target
 from tests.fakes.request import asked, nothing, overwrite
 from tests.fakes.source import LETTER_BYTES, MemorySource, thread_pool
 from tests.unit.sources.filling import (
@@ -90,7 +91,7 @@ def test_reimage_has_a_slot_meanwhile(old):
 
     old.reopen = reopened
 
-    execute.overwrite(request, parts)
+    overwriting.run(Stream(TARGET.size_bytes, ()), request, parts)
 
     assert running == [1]
 

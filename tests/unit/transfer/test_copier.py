@@ -7,8 +7,9 @@ import pytest
 
 from cinder_cow import errors
 from cinder_cow.copying import Cancellation
-from cinder_cow.transfer.copier import CopyRequest, CopySettings, ImageCopier
+from cinder_cow.transfer.copier import ImageCopier
 from cinder_cow.transfer.limiter import CopyLimiter
+from cinder_cow.transfer.model import CopyRequest, CopySettings
 from tests.fakes.source import LETTER_BYTES, MemorySource, thread_pool
 from tests.unit.conftest import IMAGE_ID
 from tests.unit.sources.filling import (

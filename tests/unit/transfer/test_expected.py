@@ -8,6 +8,7 @@ import pytest
 from cinder_cow import errors
 from cinder_cow.transfer import copier
 from cinder_cow.transfer.limiter import CopyLimiter
+from cinder_cow.transfer.model import CopyRequest, CopySettings
 from tests.fakes.source import LETTER_BYTES, MemorySource
 from tests.unit.sources.filling import (
     AWAY,
@@ -26,9 +27,9 @@ from tests.unit.sources.filling import (
 
 def expected(image, source, most_bytes=ROOM, verifier=None, **settings):
     image_copier = copier.ImageCopier(
-        copier.CopySettings(**settings), [source], CopyLimiter(1)
+        CopySettings(**settings), [source], CopyLimiter(1)
     )
-    request = copier.CopyRequest(glance=None, verifier=verifier)
+    request = CopyRequest(glance=None, verifier=verifier)
     found = image_copier.expected(image, request, most_bytes)
     assert all(each.closed for each in source.readings)
     return found
@@ -81,11 +82,9 @@ def test_source_is_asked_as_the_user_of_the_request():
         return open_(image, glance)
 
     source.open = opened
-    image_copier = copier.ImageCopier(
-        copier.CopySettings(), [source], CopyLimiter(1)
-    )
+    image_copier = copier.ImageCopier(CopySettings(), [source], CopyLimiter(1))
 
-    image_copier.expected(HASHED, copier.CopyRequest('user'), ROOM)
+    image_copier.expected(HASHED, CopyRequest('user'), ROOM)
 
     assert asked == ['user']
 
