@@ -55,12 +55,15 @@ def reimage(image, backend, store, *answers, finish=nothing, **more):
 
 
 def added(store, content=CONTENT, **changes):
-    return store.add(BASE, content, **changes)
+    """Seen here by now, so that its eviction elsewhere is not."""
+    base = store.add(BASE, content, **changes)
+    store.forget(BASE)
+    assert store.find(BASE) == base
+    return base
 
 
 def evicted(store):
     """It goes before it can be opened."""
-    store.calls.clear()
     found = Ensured(added(store), built=True)
     store.retire_elsewhere(BASE)
     return found
