@@ -55,7 +55,8 @@ class DeletedImages:
         if not service_user.is_configured():
             return set()
         glance = service_user.all_images()
-        answers = {each: glance.exists(each) for each in image_ids}
+        existing = glance.existing(image_ids)
+        answers = {each: each in existing for each in image_ids}
         missing = {each for each, exists in answers.items() if not exists}
         if missing and len(missing) == len(answers):
             glance.require_any_image()

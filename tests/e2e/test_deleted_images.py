@@ -5,11 +5,14 @@ As doc/source/operations.rst promises, by the format of the clones.
 """
 
 import os
+import uuid
 
 from openstack import exceptions
 import pytest
 import rados
 import rbd
+
+from cinder_cow.sources.glance_images import GlanceImages
 
 MIB = 2**20
 CONTENT = os.urandom(MIB)
@@ -80,3 +83,13 @@ def test_with_format_1_glance_refuses_until_the_last_volume_is_gone(
     cloud.delete_image(image)
     assert image not in rbd.RBD().list(images)
     assert image not in trashed(images)
+
+
+def test_glance_lists_the_images_that_a_sweep_names(tidy, cloud):
+    images = GlanceImages(
+        cloud.connection.session, cloud.connection.image.get_endpoint()
+    )
+    made = {tidy.image(CONTENT), tidy.image(CONTENT)}
+    named = ','.join([*made, str(uuid.uuid4())])
+
+    assert {each['id'] for each in images.records(id=f'in:{named}')} == made

@@ -125,6 +125,7 @@ class ImageApi:
         hidden = query.get('os_hidden', 'false') == 'true'
         return (
             record.get('os_hidden', False) == hidden
+            and self._is_named(record, query.get('id'))
             and query.get('name', record.get('name')) == record.get('name')
             and query.get('status', record.get('status'))
             == record.get('status')
@@ -132,6 +133,13 @@ class ImageApi:
             in ('all', record.get('visibility', 'public'))
             and self._is_of_that_time(record, query.get('updated_at'))
         )
+
+    def _is_named(self, record, wanted):
+        if wanted is None:
+            return True
+        relation, _, ids = wanted.partition(':')
+        assert relation == 'in'
+        return record['id'] in ids.split(',')
 
     def _is_of_that_time(self, record, wanted):
         if wanted is None:

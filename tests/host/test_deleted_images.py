@@ -1,10 +1,12 @@
 # SPDX-License-Identifier: Apache-2.0
 """Only Glance's own word counts, twice. A real HTTP server answers."""
 
+import uuid
+
 import pytest
 
 from cinder_cow.cinder_adapter.deleted_images import DeletedImages
-from cinder_cow.sources.glance_images import GlanceNotTrusted
+from cinder_cow.sources.glance_images import NAMED_IMAGES, GlanceNotTrusted
 from tests.fakes.image_api import GONE
 
 
@@ -75,6 +77,8 @@ def test_image_is_asked_for_again_before_it_is_believed_deleted(
             asked.append(path)
             if len(asked) <= 3:
                 return 404, GONE
+        elif 'there' in path and len(asked) <= 3:
+            return get(path.replace('there', 'nothing'))
         return get(path)
 
     server.get = by_turns
@@ -170,6 +174,25 @@ def test_every_such_incident_has_its_warning(server, deleted, clock, caplog):
 
 def test_without_a_service_user_no_image_counts_as_deleted(cinder, deleted):
     assert deleted(['gone']) == set()
+
+
+def test_images_are_asked_for_in_pages(server, deleted):
+    server.images = {str(uuid.uuid4()): 'active' for _ in range(2000)}
+
+    assert deleted(sorted(server.images)) == set()
+
+    assert len(server.seen) == 2000 / NAMED_IMAGES
+    assert all(len(each) < 4096 for each in server.seen)
+
+
+def test_hidden_image_is_not_deleted(server, deleted, clock):
+    """Glance does not list it."""
+    hidden = {'status': 'active', 'os_hidden': True}
+    server.images = {'here': 'active', 'hidden': hidden}
+
+    for _ in range(2):
+        assert deleted(['hidden', 'here']) == set()
+        clock.now += 60
 
 
 def test_no_image_is_asked_for_when_there_are_none(server, deleted):
