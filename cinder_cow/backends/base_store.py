@@ -60,6 +60,9 @@ class StoredBase:
     last_used: float
     #: The Glance images whose volumes were made of it.
     image_ids: frozenset[str]
+    #: Of them, those of another Glance than the one of this backend, which
+    #: cannot say whether they are deleted.
+    foreign_ids: frozenset[str] = frozenset()
 
 
 @dataclass(frozen=True, slots=True)

@@ -221,7 +221,9 @@ class _Sweeping:
         deleted_images: Callable[[Iterable[str]], set[str]],
     ) -> set[str]:
         image_ids = {
-            each for base in stored for each in eviction.images_of(base)
+            each
+            for base in stored
+            for each in eviction.images_of(base) - base.foreign_ids
         }
         if not image_ids:
             return set()

@@ -26,6 +26,7 @@ from cinder_cow.cinder_adapter import (
     records,
     reimage,
     selftest,
+    service_user,
     volume_origin,
 )
 from cinder_cow.model import Delegate, ImageInfo, Method, Verdict
@@ -56,6 +57,7 @@ class CopyOnWriteImages:
         """All options that the parts are made of, ours and Cinder's."""
         return wiring.Options(
             self.configuration,
+            glance_name=service_user.glance_name(),
             **{
                 each.dest: getattr(CONF, each.dest)
                 for each in wiring.CINDER_DEFAULT_OPTIONS
@@ -175,24 +177,24 @@ class CopyOnWriteImages:
         """What was done; None where it is left to Cinder's own way."""
         if volume.encryption_key_id is not None:
             return None
-        parts = self.cow_parts()
-        location = image_service.get_location(context, image_meta['id'])
+        parts, target = self.cow_parts(), image_info.target(volume)
+        plan = decide_overwrite(
+            image_info.image_info(image_meta), target, parts.base_images
+        )
+        if isinstance(plan, Delegate):
+            return None
+        image_id = image_meta['id']
+        location = image_service.get_location(context, image_id)
         request = execute.CreateRequest(
             image_info.image_info(
-                image_meta,
-                image_locations.complete(image_meta['id'], location),
+                image_meta, image_locations.complete(image_id, location)
             ),
-            image_info.target(volume),
+            target,
             copy_request.copy_request(
                 context, volume, image_meta, image_service
             ),
             lambda _verified: None,
         )
-        plan = decide_overwrite(
-            request.image, request.target, parts.base_images
-        )
-        if isinstance(plan, Delegate):
-            return None
         return overwrite.run(plan, request, parts)
 
     def _reimaged_by_cinder(

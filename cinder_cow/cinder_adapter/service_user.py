@@ -5,6 +5,7 @@ from keystoneauth1 import loading as keystone
 from oslo_config import cfg
 
 from cinder_cow.cinder_adapter.cinder_release import GLANCE_SECTION
+from cinder_cow.sources import glance_images
 from cinder_cow.sources.glance_images import GlanceImages, GlanceNotTrusted
 
 CONF = cfg.CONF
@@ -13,6 +14,16 @@ CONF = cfg.CONF
 def is_configured():
     """Whether there is such a user."""
     return bool(CONF[GLANCE_SECTION].auth_type)
+
+
+def glance_name():
+    """Which Glance it is that this user is of; empty: there is no user."""
+    if not is_configured():
+        return ''
+    section = CONF[GLANCE_SECTION]
+    if 'auth_url' not in section:  # each kind of auth has its own options
+        keystone.load_auth_from_conf_options(CONF, GLANCE_SECTION)
+    return glance_images.glance_name(section, section.region_name)
 
 
 def images():

@@ -26,6 +26,9 @@ class Section:
     :raises CommandFailed: on reading a value that is none.
     """
 
+    #: Which Glance it is: known to who has logged in there.
+    glance_name = ''
+
     def __init__(self, conf: cfg.ConfigOpts, name: str) -> None:
         self.name = name
         #: The whole cinder.conf, for what no backend has: [glance].

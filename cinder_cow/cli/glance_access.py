@@ -17,7 +17,7 @@ from oslo_config import cfg
 from cinder_cow.cli.configuration import Section
 from cinder_cow.cli.failures import CommandFailed
 from cinder_cow.sources import glance
-from cinder_cow.sources.glance_images import GlanceImages
+from cinder_cow.sources.glance_images import GlanceImages, glance_name
 
 GROUP = 'glance'
 #: Of Cinder, as cinder/image/glance.py and cinder/common/config.py have them.
@@ -36,6 +36,8 @@ class GlanceLogin:
 
     images: GlanceImages
     user: str
+    #: See :func:`cinder_cow.sources.glance_images.glance_name`.
+    glance_name: str = ''
 
     def client(self) -> Any:
         """A `glanceclient.Client`, for a download."""
@@ -106,7 +108,9 @@ def of_section(section: Section) -> GlanceLogin:
             region_name=conf[GROUP].region_name,
         )
     return GlanceLogin(
-        _images(session, url), 'the user of the [glance] section'
+        _images(session, url),
+        'the user of the [glance] section',
+        glance_name(session.auth, conf[GROUP].region_name),
     )
 
 
@@ -126,7 +130,11 @@ def _of_environment(section: Section) -> GlanceLogin:
         raise CommandFailed(
             f'The OS_* variables name no cloud that can be used: {exc}'
         ) from exc
-    return GlanceLogin(_images(session, url), 'the user of the OS_* variables')
+    return GlanceLogin(
+        _images(session, url),
+        'the user of the OS_* variables',
+        glance_name(session.auth, cloud.region_name),
+    )
 
 
 def _images(session: Any, url: str | None) -> GlanceImages:

@@ -140,7 +140,9 @@ class _Warming:
         self._verify = section.verify_glance_signatures != 'disabled'
         if self._verify:
             _configure_key_manager(section)
-        parts = wiring.parts(section)
+        parts = wiring.parts(
+            wiring.Options(section, glance_name=login.glance_name)
+        )
         if parts.base_images is None:
             raise no_bases(section)
         self._backend: ImageBackend = parts.backend

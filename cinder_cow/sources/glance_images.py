@@ -25,6 +25,20 @@ PAGE_IMAGES = 500
 NAMED_IMAGES = 50
 
 
+def glance_name(auth: Any, region_name: str | None) -> str:
+    """Tells the Glance servers apart that have no image in common.
+
+    There is one in each region of each Keystone: those behind its endpoints
+    share a database. Empty: it is not known.
+
+    :param auth: what has the `auth_url`: a plugin of keystoneauth, or its
+        section.
+    """
+    keystone = getattr(auth, 'auth_url', None) or ''
+    keystone = keystone.rstrip('/').removesuffix('/v3').rstrip('/')
+    return f'{keystone} {region_name or ""}'.strip()
+
+
 class GlanceNotTrusted(errors.CowError):
     """What answers is not Glance, or does not let us see its images."""
 

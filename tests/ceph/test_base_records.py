@@ -232,3 +232,34 @@ def test_recorded_bases_are_those_that_are_stored(either_lab, store, name):
 
     store.retire(name)
     assert store.recorded_bases() == []
+
+
+def test_images_of_another_glance_are_known_as_such(either_lab, store, name):
+    one = either_lab.backend(glance_name='http://one').bases()
+    two = either_lab.backend(glance_name='http://two').bases()
+    base = built(one, name)
+
+    two.used(base, 'image-2')
+    store.used(base, 'image-3')  # of a Glance whose name is not known
+
+    foreign = {
+        each: stored.foreign_ids
+        for each, (stored,) in {
+            'one': one.stored_bases(),
+            'two': two.recorded_bases(),
+        }.items()
+    }
+    assert foreign == {'one': {'image-2'}, 'two': {'image-1'}}
+    one.forget_images(name, ['image-1'])
+    (stored,) = two.stored_bases()
+    assert stored.foreign_ids == frozenset()
+    assert [e for e in recorded(either_lab) if e.endswith('image-1')] == []
+
+
+def test_without_a_name_no_image_is_foreign(either_lab, store, name):
+    named = either_lab.backend(glance_name='http://one').bases()
+    built(store, name)
+
+    (stored,) = named.stored_bases()
+
+    assert stored.foreign_ids == frozenset()

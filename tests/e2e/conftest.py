@@ -174,6 +174,10 @@ class Pool:
         with self._cluster.open_ioctx(self._name) as ioctx:
             return rbd.RBD().list(ioctx)
 
+    def create(self, name, size_bytes):
+        with self._cluster.open_ioctx(self._name) as ioctx:
+            rbd.RBD().create(ioctx, name, size_bytes)
+
     def remove(self, name):
         """Whether an image is gone that nobody may need any more."""
         with self._cluster.open_ioctx(self._name) as ioctx:

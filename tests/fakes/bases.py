@@ -49,6 +49,8 @@ class Thing:
     info: BaseInfo | None = None
     last_used: float = 0.0
     image_ids: set = field(default_factory=set)
+    #: Of image_ids, those of another Glance.
+    foreign_ids: set = field(default_factory=set)
     #: Name and content of its clones.
     children: list = field(default_factory=list)
 
@@ -324,7 +326,11 @@ class MemoryBases(base_store.BaseStore):
         with self.guard:
             return [
                 base_store.StoredBase(
-                    name, each.info, each.last_used, frozenset(each.image_ids)
+                    name,
+                    each.info,
+                    each.last_used,
+                    frozenset(each.image_ids),
+                    frozenset(each.foreign_ids),
                 )
                 for name, each in self.things.items()
                 if each.info

@@ -13,7 +13,7 @@ from cinder.volume.drivers import rbd
 from cinder.volume.flows.manager import create_volume
 import pytest
 
-from cinder_cow import execute
+from cinder_cow import overwrite
 from cinder_cow.cinder_adapter import volume_origin
 from cinder_cow.model import Method, RefusalCode, Result, Verification
 from tests.host.conftest import IMAGE_ID
@@ -186,12 +186,12 @@ def reimage(hosted, context, volume, image_meta, monkeypatch):
         def get_location(self, _context, _image_id):
             return None
 
-    def overwrite(request, parts):
+    def run(_plan, _request, _parts):
         return dataclasses.replace(
             RESULT, volume_id=volume.id, method=Method.STREAM, reason='reimage'
         )
 
-    monkeypatch.setattr(execute, 'overwrite', overwrite)
+    monkeypatch.setattr(overwrite, 'run', run)
     monkeypatch.setattr(
         rbd.RBDDriver, 'copy_image_to_volume', lambda *_args, **_more: None
     )

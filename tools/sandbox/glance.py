@@ -2,13 +2,17 @@
 
 """Glance with several stores."""
 
-from collections.abc import Mapping
+from collections.abc import Iterator, Mapping
+import contextlib
 import pathlib
+import shutil
 import sys
 
-from sandbox import mariadb, process, rest, template, wsgi
+from sandbox import mariadb, ports, process, rest, template, wsgi
 
 NAME = 'glance'
+#: One that knows no image of the first, as of another region.
+ANOTHER = 'glance2'
 
 
 class Glance:
@@ -19,8 +23,10 @@ class Glance:
         processes: process.Processes,
         port: int,
         database: mariadb.MariaDB,
+        name: str = NAME,
     ) -> None:
-        self.folder = processes.folder / NAME
+        self.folder = processes.folder / name
+        self.name = name
         self.url = f'http://127.0.0.1:{port}'
         self._processes = processes
         self._port = port
@@ -43,7 +49,8 @@ class Glance:
             folder=self.folder,
             stores=', '.join(kinds),
             rbd_stores='\n'.join(sections),
-            database=self._database.url(NAME),
+            default_store=next(iter(stores), 'disk'),
+            database=self._database.url(self.name),
             keystone=keystone,
             password=rest.PASSWORD,
             prefix=sys.prefix,
@@ -52,7 +59,7 @@ class Glance:
         for name in ('images', 'staging', 'tasks', 'locks'):
             (self.folder / name).mkdir()
         self._processes.run(
-            'glance-db-sync',
+            f'{self.name}-db-sync',
             ['glance-manage', '--config-file', conf, 'db_sync'],
         )
 
@@ -60,7 +67,7 @@ class Glance:
         """Return when the port takes connections."""
         wsgi.start(
             self._processes,
-            NAME,
+            self.name,
             self._port,
             'glance.wsgi.api:application',
             {
@@ -73,8 +80,32 @@ class Glance:
     def wait(self, api: rest.Rest) -> None:
         """Return when images are listed."""
         self._processes.wait(
-            NAME, lambda: api.answers('image', '/v2/images?limit=1')
+            self.name, lambda: api.answers('image', '/v2/images?limit=1')
         )
+
+
+@contextlib.contextmanager
+def another(
+    processes: process.Processes,
+    database: mariadb.MariaDB,
+    keystone: str,
+    memcached_port: int,
+) -> Iterator[str]:
+    """The URL of a Glance with images of its own, in files.
+
+    It runs meanwhile, beside the first, and knows no image of that.
+
+    :raises NotReady: if it does not come up.
+    """
+    with ports.Ports() as taken:
+        found = Glance(processes, taken.take(), database, ANOTHER)
+    try:
+        found.prepare(keystone, memcached_port, stores={})
+        found.start()
+        yield found.url
+    finally:
+        processes.stop(ANOTHER)
+        shutil.rmtree(found.folder, ignore_errors=True)
 
 
 def _rbd_store(name: str, conf: pathlib.Path) -> str:

@@ -11,7 +11,7 @@ import pymysql
 from sandbox import process
 
 NAME = 'mariadb'
-DATABASES = ('keystone', 'glance', 'cinder')
+DATABASES = ('keystone', 'glance', 'glance2', 'cinder')
 PASSWORD = 'secret'
 
 

@@ -258,6 +258,15 @@ class Stack:
         finally:
             self._processes.stop(cinder.BACKUP)
 
+    def another_glance(self) -> contextlib.AbstractContextManager[str]:
+        """The URL of a Glance with images of its own: it runs meanwhile."""
+        return glance.another(
+            self._processes,
+            self._mariadb,
+            self._keystone.url,
+            self._ports['memcached'],
+        )
+
     def sql(self, database: str, statement: str, *values: str) -> None:
         """Change a service's database behind its back."""
         self._mariadb.execute(database, statement, *values)

@@ -9,18 +9,21 @@ from cinder_cow.backends.rbd import base_records, base_snapshot, error_mapping
 from cinder_cow.backends.rbd.pool import Pool
 
 
-def stored_bases(pool: Pool) -> list[StoredBase]:
-    """All finished bases that are not retired."""
+def stored_bases(pool: Pool, glance: str) -> list[StoredBase]:
+    """All finished bases that are not retired.
+
+    :param glance: the name of the one whose images are not foreign.
+    """
     found = []
     for name in _names(pool, base_names.BASE):
         with error_mapping.warning_unless_lost(f'look at the base {name}'):
-            stored = _stored_base(pool, name)
-            if stored is not None:
-                found.append(stored)
+            record = _record(pool, name)
+            if record is not None:
+                found.append(_stored_base(name, record, glance))
     return found
 
 
-def recorded_bases(pool: Pool) -> list[StoredBase]:
+def recorded_bases(pool: Pool, glance: str) -> list[StoredBase]:
     """What the records say of the bases that bear their name.
 
     No image is opened: that takes a moment for each, and librbd 16.2 was seen
@@ -28,25 +31,31 @@ def recorded_bases(pool: Pool) -> list[StoredBase]:
     """
     present = set(_names(pool, base_names.BASE))
     return [
-        StoredBase(
-            name, record.info, record.last_used, frozenset(record.images)
-        )
+        _stored_base(name, record, glance)
         for name, record in base_records.read_all(pool.ioctx).items()
         if name in present
     ]
 
 
-def _stored_base(pool: Pool, name: str) -> StoredBase | None:
+def _stored_base(
+    name: str, record: base_records.BaseRecord, glance: str
+) -> StoredBase:
+    return StoredBase(
+        name,
+        record.info,
+        record.last_used,
+        frozenset(record.images),
+        record.foreign(glance),
+    )
+
+
+def _record(pool: Pool, name: str) -> base_records.BaseRecord | None:
+    """None: it is unfinished, or was just retired, or its record is lost."""
     try:
         with base_snapshot.at_snapshot(pool.ioctx, name) as image:
-            record = base_snapshot.find_record(pool, name, image)
+            return base_snapshot.find_record(pool, name, image)
     except rbd.ImageNotFound:
-        return None  # unfinished, or just retired
-    if record is None:
         return None
-    return StoredBase(
-        name, record.info, record.last_used, frozenset(record.images)
-    )
 
 
 def unfinished(pool: Pool) -> list[str]:
@@ -54,7 +63,7 @@ def unfinished(pool: Pool) -> list[str]:
     found = _names(pool, base_names.SCRATCH)
     for name in _names(pool, base_names.BASE):
         with error_mapping.warning_unless_lost(f'look at the base {name}'):
-            if _stored_base(pool, name) is None:
+            if _record(pool, name) is None:
                 found.append(name)
     return found
 

@@ -5,14 +5,15 @@ Not in the metadata of the base's RBD image: librbd copies that into every
 clone, and the ids of other projects' images would lie in users' volumes.
 
 Each base has the key `NAME/info`, `NAME/last_used`, and `NAME/image/ID` for
-each Glance image that volumes were made of. A name of RBD holds no slash.
+each Glance image that volumes were made of, with `NAME/glance/ID`, which says
+what Glance that is. A name of RBD holds no slash.
 Read them with `rados --pool POOL listomapvals cow_bases`.
 """
 
-from collections.abc import Iterable, Mapping
+from collections.abc import Iterable, Iterator, Mapping
 import contextlib
 import dataclasses
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 import json
 from typing import Any
 
@@ -28,6 +29,7 @@ MOST_IMAGES = 128
 _INFO = '/info'
 _LAST_USED = '/last_used'
 _IMAGE = '/image/'
+_GLANCE = '/glance/'
 #: In the info: whose record it is, since a name may be used again.
 _RBD_ID = 'rbd_id'
 
@@ -43,6 +45,16 @@ class BaseRecord:
     last_used: float
     #: When the base was last used for each Glance image.
     images: Mapping[str, float]
+    #: The name of the Glance that has the image, where it is known.
+    glances: Mapping[str, str] = field(default_factory=dict)
+
+    def foreign(self, glance: str) -> frozenset[str]:
+        """The images that another Glance has than the one of that name."""
+        return frozenset(
+            image_id
+            for image_id in self.images
+            if self.glances.get(image_id, glance) != glance
+        )
 
 
 def read(ioctx: rados.Ioctx, name: str) -> BaseRecord | None:
@@ -75,36 +87,38 @@ def write(ioctx: rados.Ioctx, name: str, record: BaseRecord) -> None:
     }
     for image_id, used in _newest(record.images):
         values[name + _IMAGE + image_id] = _seconds(used)
+        if record.glances.get(image_id):
+            values[name + _GLANCE + image_id] = record.glances[
+                image_id
+            ].encode()
     before = {key for key, _value in omap.items(ioctx, OBJECT, name + '/')}
     omap.write(ioctx, OBJECT, values, removed=before - set(values))
 
 
 def write_use(
-    ioctx: rados.Ioctx, name: str, image_id: str, now: float
+    ioctx: rados.Ioctx, name: str, image_id: str, now: float, glance: str
 ) -> None:
-    """The base was cloned for that Glance image."""
+    """The base was cloned for an image of the Glance of that name."""
     found = dict(omap.items(ioctx, OBJECT, name + '/'))
     if name + _INFO not in found:
         return  # retired meanwhile
     others = _images(name, found)
     others.pop(image_id, None)
     kept = {each for each, _used in _newest(others)[: MOST_IMAGES - 1]}
-    omap.write(
-        ioctx,
-        OBJECT,
-        {
-            name + _LAST_USED: _seconds(now),
-            name + _IMAGE + image_id: _seconds(now),
-        },
-        removed=[name + _IMAGE + each for each in others if each not in kept],
-    )
+    values = {
+        name + _LAST_USED: _seconds(now),
+        name + _IMAGE + image_id: _seconds(now),
+    }
+    if glance:
+        values[name + _GLANCE + image_id] = glance.encode()
+    omap.write(ioctx, OBJECT, values, removed=_keys(name, set(others) - kept))
 
 
 def forget_images(
     ioctx: rados.Ioctx, name: str, image_ids: Iterable[str]
 ) -> None:
     """Remove those Glance images from the record."""
-    omap.remove(ioctx, OBJECT, [name + _IMAGE + each for each in image_ids])
+    omap.remove(ioctx, OBJECT, _keys(name, image_ids))
 
 
 def remove(ioctx: rados.Ioctx, name: str) -> None:
@@ -117,6 +131,15 @@ def remove(ioctx: rados.Ioctx, name: str) -> None:
 def names(ioctx: rados.Ioctx) -> set[str]:
     """The names of all that have a record, or a part of one."""
     return {key.partition('/')[0] for key, _value in omap.items(ioctx, OBJECT)}
+
+
+def _keys(name: str, image_ids: Iterable[str]) -> list[str]:
+    """All that is known of those images."""
+    return [
+        name + kind + image_id
+        for image_id in image_ids
+        for kind in (_IMAGE, _GLANCE)
+    ]
 
 
 def _newest(images: Mapping[str, float]) -> list[tuple[str, float]]:
@@ -132,16 +155,28 @@ def _parse(name: str, found: Mapping[str, bytes]) -> BaseRecord:
         info=info,
         last_used=float(found.get(name + _LAST_USED, info.created)),
         images=_images(name, found),
+        glances={
+            key: value.decode(errors='replace')
+            for key, value in _of_images(name, _GLANCE, found)
+        },
     )
 
 
 def _images(name: str, found: Mapping[str, bytes]) -> dict[str, float]:
-    prefix = name + _IMAGE
     return {
-        key.removeprefix(prefix): float(value)
-        for key, value in found.items()
-        if key.startswith(prefix)
+        image_id: float(value)
+        for image_id, value in _of_images(name, _IMAGE, found)
     }
+
+
+def _of_images(
+    name: str, kind: str, found: Mapping[str, bytes]
+) -> Iterator[tuple[str, bytes]]:
+    """What is written of that kind, by the ids of the images."""
+    prefix = name + kind
+    for key, value in found.items():
+        if key.startswith(prefix):
+            yield key.removeprefix(prefix), value
 
 
 def _text(record: BaseRecord) -> bytes:

@@ -116,15 +116,19 @@ def _snapshot(ref: SnapshotRef, image: rbd.Image) -> Snapshot:
 
 
 def finish(
-    pool: Pool, ref: SnapshotRef, image: rbd.Image, info: BaseInfo
+    pool: Pool, ref: SnapshotRef, image: rbd.Image, info: BaseInfo, glance: str
 ) -> Base:
-    """Make a base of a filled image. The snapshot is what makes it one."""
+    """Make a base of a filled image. The snapshot is what makes it one.
+
+    :param glance: the name of the Glance that has the base's image.
+    """
     info = dataclasses.replace(info, stored_bytes=stored_bytes(image))
     record = base_records.BaseRecord(
         rbd_id=str(image.id()),
         info=info,
         last_used=info.created,
         images={info.image_id: info.created},
+        glances={info.image_id: glance},
     )
     base_records.write(pool.ioctx, ref.image, record)
     image.create_snap(SNAPSHOT)
@@ -156,8 +160,10 @@ def stored_bytes(image: rbd.Image) -> int:
     return sum(lengths)
 
 
-def record_use(pool: Pool, ref: SnapshotRef, image_id: str) -> None:
-    """Record that a clone was made for that Glance image."""
+def record_use(
+    pool: Pool, ref: SnapshotRef, image_id: str, glance: str
+) -> None:
+    """Record that a clone was made for an image of that Glance."""
     uses, use, now = pool.connection.uses, (ref, image_id), time.monotonic()
     # Other threads may clear it at any moment.
     recorded = uses.get(use)
@@ -167,7 +173,9 @@ def record_use(pool: Pool, ref: SnapshotRef, image_id: str) -> None:
         uses.clear()
     uses[use] = now
     try:
-        base_records.write_use(pool.ioctx, ref.image, image_id, time.time())
+        base_records.write_use(
+            pool.ioctx, ref.image, image_id, time.time(), glance
+        )
     except rados.Error:
         uses.pop(use, None)
         raise

@@ -116,7 +116,9 @@ class RbdBases(BaseStore):
     @retry_on_lost_connection
     def _used(self, ref: SnapshotRef, image_id: str) -> None:
         with self._images.opened(f'record the use of {ref}') as pool:
-            base_snapshot.record_use(pool, ref, image_id)
+            base_snapshot.record_use(
+                pool, ref, image_id, self._settings.glance_name
+            )
 
     @native.in_thread
     @retry_on_lost_connection
@@ -143,7 +145,9 @@ class RbdBases(BaseStore):
         with self._images.opened(action) as pool, pool.changing(name) as image:
             self._require_mine(action, name, image)
             ref = self._ref(pool.connection, name)
-            base = base_snapshot.finish(pool, ref, image, info)
+            base = base_snapshot.finish(
+                pool, ref, image, info, self._settings.glance_name
+            )
             base_snapshot.remember(pool.connection, base)
             self._made.pop(name, None)
             return base
@@ -296,14 +300,16 @@ class RbdBases(BaseStore):
     def stored_bases(self) -> list[StoredBase]:
         action = f'list the bases in {self._images.pool}'
         with self._images.opened(action) as pool:
-            return base_listing.stored_bases(pool)
+            return base_listing.stored_bases(pool, self._settings.glance_name)
 
     @native.in_thread
     @retry_on_lost_connection
     def recorded_bases(self) -> list[StoredBase]:
         action = f'read the records of the bases in {self._images.pool}'
         with self._images.opened(action) as pool:
-            return base_listing.recorded_bases(pool)
+            return base_listing.recorded_bases(
+                pool, self._settings.glance_name
+            )
 
     @native.in_thread
     @retry_on_lost_connection

@@ -29,6 +29,9 @@ class RbdSettings:
     verify_signatures: bool = True
     #: Where base images are kept; empty: in ``pool``.
     base_pool: str = ''
+    #: The Glance whose images volumes are made of, where several share the
+    #: bases: see :func:`cinder_cow.sources.glance_images.glance_name`.
+    glance_name: str = ''
 
     @classmethod
     def from_options(cls, options: Any) -> Self:
@@ -46,4 +49,5 @@ class RbdSettings:
             strict_locations=options.cow_strict_locations,
             verify_signatures=options.verify_glance_signatures != 'disabled',
             base_pool=options.cow_base_pool,
+            glance_name=options.glance_name,
         )

@@ -533,3 +533,29 @@ def test_stuck_sweep_is_one_line_in_the_log(store, caplog):
 
     assert 'remove retired bases' in caplog.text
     assert caplog.text.count('stuck') == 1
+
+
+def test_another_glance_is_not_asked_about(store):
+    """It would answer that there is no such image."""
+    store.things[A].foreign_ids = {'i-a'}
+    asked = []
+
+    def none_is_there(image_ids):
+        asked.extend(image_ids)
+        return set(image_ids)
+
+    answer = sweep(store, EvictionLimits(), none_is_there, now=lambda: NOW)
+
+    assert asked == ['i-b']
+    assert names(answer.evicted) == [B]
+    assert set(store.things) == {A}
+
+
+def test_base_that_another_glance_has_an_image_of_stays(store):
+    store.things[A].image_ids = {'i-a', 'i-far'}
+    store.things[A].foreign_ids = {'i-far'}
+
+    answer = swept(store, EvictionLimits(), deleted={'i-a', 'i-far'})
+
+    assert not answer.evicted
+    assert store.things[A].image_ids == {'i-far'}

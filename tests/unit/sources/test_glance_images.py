@@ -99,3 +99,17 @@ def test_user_without_the_role_is_told_so(api, images):
     api.roles = ['member']
     with pytest.raises(GlanceNotTrusted, match='roles member, and not admin'):
         images.require_role('somebody')
+
+
+@pytest.mark.parametrize(
+    'url', ['http://key/v3', 'http://key/v3/', 'http://key/', 'http://key']
+)
+def test_glance_is_that_of_a_region_of_a_keystone(url):
+    auth = v3.Password(url, 'secret')
+
+    assert glance_images.glance_name(auth, 'One') == 'http://key One'
+    assert glance_images.glance_name(auth, None) == 'http://key'
+
+
+def test_glance_without_keystone_has_no_name():
+    assert glance_images.glance_name(object(), None) == ''
