@@ -290,9 +290,9 @@ class ApiCalls:
         events = self._testbed.timeline.since(began.at)
         named = causes.named(text)
         for event in reversed(events):
-            fits = sorted(named & event.causes)
+            fits = named & event.causes
             if fits or not is_ours:
-                cause = fits[0] if fits else 'not told by Cinder'
+                cause = causes.first(fits) or 'not told by Cinder'
                 self._testbed.history.explained(event.name, cause)
                 return
         faults = ', '.join({event.name for event in events}) or 'no fault'

@@ -1,10 +1,11 @@
 # SPDX-License-Identifier: Apache-2.0
 """What failures name as their causes. Pure."""
 
+from collections.abc import Set
 import re
 
 #: By their names, what tells of them in a message for the user, in an answer
-#: of the API or in the log of cinder-volume.
+#: of the API or in the log of cinder-volume. What says more comes first.
 KNOWN = {
     'storage full': re.compile(
         r'Free space or raise the quota|EDQUOT|No space left|quota exceeded'
@@ -53,3 +54,8 @@ LOSING = frozenset({'messaging', 'service ended', 'database'})
 def named(text: str) -> set[str]:
     """Which of the known causes a text names."""
     return {name for name, told in KNOWN.items() if told.search(text)}
+
+
+def first(causes: Set[str]) -> str:
+    """The one that says most; empty where there is none."""
+    return next((name for name in KNOWN if name in causes), '')

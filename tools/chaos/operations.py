@@ -7,8 +7,7 @@ import random
 
 from chaos.api_calls import DONE, NOTHING, REFUSED, REIMAGE, ApiCalls
 from chaos.history import Volume
-from chaos.images import Image
-from chaos.testbed import THREADING, Testbed
+from chaos.testbed import Testbed
 
 #: More volumes are not made at a time.
 MOST_VOLUMES = 20
@@ -114,7 +113,13 @@ def reimage(doing: Doing) -> str:
     ) as volume:
         if volume is None:
             return NOTHING
-        image = doing.chooser.choice(_replacements(doing.testbed, volume))
+        image = doing.chooser.choice(
+            [
+                each
+                for each in doing.testbed.images
+                if each.is_for(volume.project)
+            ]
+        )
         before, volume.content = volume.content, None
         outcome = doing.calls.act(
             volume,
@@ -161,19 +166,6 @@ def evict(doing: Doing) -> str:
 def sweep(doing: Doing) -> str:
     """All bases without children go."""
     return doing.calls.command('base', 'sweep', '--max-idle-seconds', '0')
-
-
-def _replacements(testbed: Testbed, volume: Volume) -> list[Image]:
-    """The images that a volume can be given.
-
-    What has to be converted is left to Cinder, and with native threads its
-    download hangs when another is going on: it waits for an event of eventlet
-    (29.0, cinder/image/image_utils.py, fetch).
-    """
-    found = [each for each in testbed.images if each.is_for(volume.project)]
-    if testbed.concurrency == THREADING:
-        found = [each for each in found if each.kind.disk_format == 'raw']
-    return found
 
 
 def _is_whole(volume: Volume) -> bool:

@@ -19,8 +19,6 @@ from sandbox.cloud import Cloud
 from sandbox.errors import SandboxError
 from sandbox.stack import Stack
 
-#: The mode of cinder-volume without eventlet.
-THREADING = 'threading'
 COMMAND_SECONDS = 180
 HEALTHY_SECONDS = 120
 

@@ -30,7 +30,7 @@ Key = tuple[int, str, str, str | None]
 
 #: Of a connection that is younger, the key is the one in the keyring. No more
 #: often is another opened for one that works.
-KEY_SECONDS = 60
+KEY_SECONDS = 5
 _DENIED = (errno.EPERM, errno.EACCES)
 
 
