@@ -30,7 +30,8 @@ from benchmarks.keys import KEYS
 from benchmarks.statistics import Measured
 from measuring import screen
 from sandbox import state
-from sandbox.stack import Options, Stack
+from sandbox.options import Options
+from sandbox.stack import Stack
 
 CACHE = pathlib.Path(__file__).parents[1] / '.cache'
 

@@ -11,7 +11,8 @@ import rados
 import rbd
 
 from sandbox.cloud import BUSY, Cloud
-from sandbox.stack import Options, Stack
+from sandbox.options import Options
+from sandbox.stack import Stack
 from tests.e2e.bases import require_nothing
 from tests.waiting import wait_until
 

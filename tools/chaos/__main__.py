@@ -13,7 +13,8 @@ import tempfile
 
 from chaos.run import run
 from measuring.screen import SCREEN, elapsed, step, tell
-from sandbox.stack import Options, Stack
+from sandbox.options import Options
+from sandbox.stack import Stack
 
 #: As cinder-volume's own concurrency is called, for short.
 MODES = {'eventlet': 'eventlet', 'threads': 'threading'}

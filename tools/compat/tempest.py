@@ -16,7 +16,8 @@ from compat.environment import install
 from compat.running import FOLDER, Failed, run
 from sandbox import rest
 from sandbox.cloud import Cloud
-from sandbox.stack import Options, Stack
+from sandbox.options import Options
+from sandbox.stack import Stack
 
 PACKAGES = ('tempest==47.*', 'cinder-tempest-plugin==1.23.*', 'setuptools<81')
 TYPES = ('cow', 'upstream')

@@ -12,7 +12,8 @@ from demo import cases, facts, ratios, report
 from measuring import image
 from measuring.screen import SCREEN, elapsed, step, tell
 from sandbox import state
-from sandbox.stack import Options, Stack
+from sandbox.options import Options
+from sandbox.stack import Stack
 
 CACHE = pathlib.Path(__file__).parents[2] / '.cache'
 

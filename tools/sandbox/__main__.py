@@ -11,6 +11,7 @@ import sys
 import types
 
 from sandbox import errors, stack
+from sandbox.options import Options
 
 _DEFAULT_FOLDER = (
     pathlib.Path(__file__).resolve().parents[2] / '.cache' / 'sandbox'
@@ -90,7 +91,7 @@ def _add_options(up: argparse.ArgumentParser) -> None:
 
 
 def _up(arguments: argparse.Namespace) -> int:
-    options = stack.Options(
+    options = Options(
         arguments.clusters,
         arguments.clone_format,
         arguments.concurrency,

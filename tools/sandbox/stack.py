@@ -28,6 +28,7 @@ from sandbox import (
     state,
     steps,
 )
+from sandbox.options import Options
 
 _PORTS = (
     'mariadb',
@@ -52,23 +53,6 @@ _STOP_ORDER = (
     ),
     (rabbitmq.NAME, mariadb.NAME, memcached.NAME, redis.NAME),
 )
-
-
-@dataclasses.dataclass(frozen=True, slots=True)
-class Options:
-    """What kind of stack.
-
-    :param clusters: 1, or 2: Glance's store `far` is in a second cluster.
-    :param clone_format: of RBD clones in the first cluster, 1 or 2.
-    :param concurrency: of cinder-volume, eventlet or threading.
-    :param hosts: of cinder-volume, 1 or 2, which are active at once.
-    """
-
-    clusters: int = 2
-    clone_format: int = 2
-    concurrency: str = 'eventlet'
-    ceph_only: bool = False
-    hosts: int = 1
 
 
 class Stack:
@@ -231,6 +215,10 @@ class Stack:
             concurrency or self.options.concurrency, extra_config, host
         )
         self._cinder.wait_volume(self._api, since, host)
+
+    def stop_cinder_volume(self, host: int) -> None:
+        """As a crash of the host would; restart_cinder_volume() follows."""
+        self._processes.stop(cinder.VOLUMES[host], kill=True)
 
     def members(self, service: str) -> list[int]:
         """The live processes of a service like glance."""

@@ -54,6 +54,25 @@ class RestartService(Fault):
         self.testbed.restart(self.chooser.choice(self.testbed.hosts))
 
 
+class HostDown(Fault):
+    """One of several hosts is gone for a while; the others go on."""
+
+    name = 'host down'
+    hold_seconds = 45.0
+    causes = frozenset({'service ended', 'no host', 'busy'})
+    _host: int | None = None
+
+    def inject(self) -> None:
+        if len(self.testbed.hosts) < 2:
+            raise NoTarget
+        self._host = self.chooser.choice(self.testbed.hosts)
+        self.testbed.stack.stop_cinder_volume(self._host)
+
+    def undo(self) -> None:
+        if self._host is not None:
+            self.testbed.restart(self._host)
+
+
 class PauseService(Fault):
     """For longer than a lease lasts."""
 
@@ -100,6 +119,7 @@ ALL: tuple[type[Fault], ...] = (
     KillService,
     KillChild,
     RestartService,
+    HostDown,
     PauseService,
     KillQemuImg,
 )
