@@ -21,6 +21,8 @@ from measuring.screen import tell
 #: Whose base takes longest: it is downloaded, and then converted.
 DISK = 'qcow2-disk'
 BUILD_SECONDS = 20.0
+#: For a fault that comes first.
+INJECT_SECONDS = 1.0
 #: In which a create has ended, beside the time that the fault lasts, and in
 #: which the next has ended. On a machine with nothing else to do both take a
 #: third of that.
@@ -64,15 +66,13 @@ def _once(testbed: Testbed, fault: Fault) -> Row:
     (image,) = [e for e in testbed.images if e.kind.disk == DISK]
     testbed.sweep()
     before = testbed.history.causes.copy()
-    during = _Create(testbed, image)
-    _wait_for_build(testbed)
-    inject_fault(testbed, fault)
+    during = _with_fault(testbed, image, fault)
     outcome, seconds = during.ended()
     named = testbed.history.causes - before
     cause = ', '.join(cause for _fault, cause in named)
     testbed.sweep()
     after, next_seconds = _Create(testbed, image).ended()
-    _require(testbed, fault, seconds, after, next_seconds)
+    _require(testbed, fault, (outcome, seconds), (after, next_seconds))
     tell(
         f'      create: {outcome} {cause} in {seconds:.1f} s,'
         f' the next in {next_seconds:.1f} s'
@@ -80,24 +80,47 @@ def _once(testbed: Testbed, fault: Fault) -> Row:
     return Row(fault.name, outcome, cause, seconds, next_seconds)
 
 
+def _with_fault(testbed: Testbed, image: Image, fault: Fault) -> '_Create':
+    """A create, and the fault in the middle of it or before; mended again."""
+    if not fault.comes_first:
+        created = _Create(testbed, image)
+        _wait_for_build(testbed)
+        inject_fault(testbed, fault)
+        return created
+    injected = threading.Thread(target=inject_fault, args=(testbed, fault))
+    injected.start()
+    time.sleep(INJECT_SECONDS)
+    created = _Create(testbed, image)
+    injected.join()
+    return created
+
+
 def _require(
     testbed: Testbed,
     fault: Fault,
-    seconds: float,
-    after: str,
-    next_seconds: float,
+    during: tuple[str, float],
+    after: tuple[str, float],
 ) -> None:
-    """What must hold of both creates. That a failure names its cause is
-    seen to by ApiCalls."""
+    """What must hold of both creates.
+
+    That a failure names its cause is seen to by ApiCalls.
+
+    :param during: the outcome of the first, and its seconds.
+    """
+    outcome, seconds = during
     if seconds > fault.hold_seconds + END_SECONDS:
         testbed.history.violated(
             f'{fault.name} of {fault.hold_seconds:.0f} s: the create ended'
             f' after {seconds:.0f} s'
         )
-    if after != DONE or next_seconds > NEXT_SECONDS:
+    if fault.is_fatal and outcome == DONE:
         testbed.history.violated(
-            f'the next volume after {fault.name}: {after} in'
-            f' {next_seconds:.0f} s'
+            f'{fault.name}: a volume was made all the same'
+        )
+    outcome, seconds = after
+    if outcome != DONE or seconds > NEXT_SECONDS:
+        testbed.history.violated(
+            f'the next volume after {fault.name}: {outcome} in {seconds:.0f} s'
         )
 
 

@@ -8,29 +8,41 @@ from chaos.api_calls import DONE, FAILED
 from chaos.history import History
 
 HOLD_SECONDS = 20.0
-FAULT = types.SimpleNamespace(name='a fault', hold_seconds=HOLD_SECONDS)
+FAULT = types.SimpleNamespace(
+    name='a fault', hold_seconds=HOLD_SECONDS, is_fatal=False
+)
 LONGEST = HOLD_SECONDS + single_faults.END_SECONDS
 NEXT = single_faults.NEXT_SECONDS
 
 
 @pytest.mark.parametrize(
-    ('seconds', 'after', 'next_seconds', 'violated'),
+    ('during', 'after', 'violated'),
     [
-        (LONGEST, DONE, NEXT, None),
-        (LONGEST + 1, DONE, 1.0, 'the create ended after 111 s'),
-        (1.0, FAILED, 1.0, 'the next volume after a fault: failed'),
-        (1.0, DONE, NEXT + 1, 'the next volume after a fault: done in 61 s'),
+        ((DONE, LONGEST), (DONE, NEXT), None),
+        ((FAILED, 1), (DONE, 1), None),
+        ((FAILED, LONGEST + 1), (DONE, 1), 'the create ended after 111 s'),
+        ((DONE, 1), (FAILED, 1), 'after a fault: failed'),
+        ((DONE, 1), (DONE, NEXT + 1), 'after a fault: done in 61 s'),
     ],
 )
-def test_create_and_the_next_end_in_time(
-    seconds, after, next_seconds, violated
-):
+def test_create_and_the_next_end_in_time(during, after, violated):
+    assert_violated(FAULT, during, after, violated)
+
+
+def test_fault_that_is_fatal_lets_no_volume_be_made():
+    fatal = types.SimpleNamespace(**{**vars(FAULT), 'is_fatal': True})
+
+    assert_violated(fatal, (DONE, 1), (DONE, 1), 'made all the same')
+    assert_violated(fatal, (FAILED, 1), (DONE, 1), None)
+
+
+def assert_violated(fault, during, after, text):
     testbed = types.SimpleNamespace(history=History())
 
-    single_faults._require(testbed, FAULT, seconds, after, next_seconds)
+    single_faults._require(testbed, fault, during, after)
 
-    if violated is None:
+    if text is None:
         assert testbed.history.violations == []
     else:
-        (text,) = testbed.history.violations
-        assert violated in text
+        (found,) = testbed.history.violations
+        assert text in found

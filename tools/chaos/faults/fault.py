@@ -19,6 +19,11 @@ class Fault:
     hold_seconds = 10.0
     #: What a failure may name as its cause: see `causes`.
     causes: frozenset[str] = frozenset()
+    #: Whether it comes before the create, where it comes alone: in the middle
+    #: of it, what it changes would not be asked for any more.
+    comes_first = False
+    #: Whether no create can succeed then.
+    is_fatal = False
 
     def __init__(self, testbed: Testbed, chooser: random.Random) -> None:
         self.testbed = testbed

@@ -46,6 +46,7 @@ class GlanceAnswers(Fault):
 
     hold_seconds = 20.0
     causes = GLANCE
+    comes_first = True
     manner = Manner.HONEST
 
     def inject(self) -> None:
@@ -103,7 +104,11 @@ def _answers(manner: Manner) -> type[GlanceAnswers]:
     return type(
         'GlanceAnswers',
         (GlanceAnswers,),
-        {'name': f'Glance answers {manner.value}', 'manner': manner},
+        {
+            'name': f'Glance answers {manner.value}',
+            'manner': manner,
+            'is_fatal': manner is not Manner.SLOW,
+        },
     )
 
 
