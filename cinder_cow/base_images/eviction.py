@@ -10,10 +10,17 @@ from collections import Counter
 from collections.abc import Iterable, Set
 from dataclasses import dataclass
 import enum
+import time
 
 from oslo_log import log as logging
 
-from cinder_cow.backends.base_store import BaseStore, Room, StoredBase
+from cinder_cow import errors
+from cinder_cow.backends.base_store import (
+    BaseStore,
+    BuildRecord,
+    Room,
+    StoredBase,
+)
 
 LOG = logging.getLogger(__name__)
 
@@ -186,6 +193,10 @@ def evict(
     A clone that is made between the look for children and the retiring keeps
     the bytes until it is deleted itself: none loses its parent.
 
+    A note stands in the storage meanwhile, among those of builds: where this
+    process dies with the lease, a sweep finds the name by it, and removes what
+    is left of the lease.
+
     :param dry_run: only find out what would be done.
     :raises LeaseLost: and nothing is done.
     :raises StorageError: when the storage fails.
@@ -200,6 +211,19 @@ def evict(
             return Outcome.HAS_CHILDREN
         if not dry_run:
             lease.check()
+            note = BuildRecord(written=time.time())
+            store.set_build_record(name, note)
             store.retire(name)
             LOG.debug('base=%s retired', name)
+    if not dry_run:
+        _remove_note(store, name, note)
     return Outcome.RETIRED if has_children else Outcome.EVICTED
+
+
+def _remove_note(store: BaseStore, name: str, note: BuildRecord) -> None:
+    """Unless a builder has written another in its place by now."""
+    try:
+        if store.build_record(name) == note:
+            store.set_build_record(name, None)
+    except errors.StorageError as exc:
+        LOG.warning('base=%s its note is left to a sweep: %s', name, exc)

@@ -7,6 +7,7 @@ import pytest
 from cinder_cow import errors
 from cinder_cow.backends import base_names
 from cinder_cow.backends.base_store import BuildRecord, Room
+from cinder_cow.base_images import eviction
 from cinder_cow.base_images.eviction import EvictionLimits, EvictionReason
 from cinder_cow.base_images.sweep import (
     CLEAN_UP_SECONDS,
@@ -15,7 +16,7 @@ from cinder_cow.base_images.sweep import (
     sweep,
 )
 from cinder_cow.base_images.sweep_lease import SweepLease
-from tests.fakes.bases import MemoryBases
+from tests.fakes.bases import MemoryBases, MemoryLease
 from tests.waiting import wait_until
 
 NOW = 10_000.0
@@ -559,3 +560,80 @@ def test_base_that_another_glance_has_an_image_of_stays(store):
 
     assert not answer.evicted
     assert store.things[A].image_ids == {'i-far'}
+
+
+# An eviction that ends before its end.
+
+
+def test_eviction_leaves_no_note(store):
+    swept(store)
+
+    assert store.records == {}
+
+
+def test_note_stands_while_the_base_is_retired(store, monkeypatch):
+    seen = []
+    retire = store.retire
+
+    def retired(name):
+        seen.append((name, store.records[name].kind, name in store.leases))
+        retire(name)
+
+    monkeypatch.setattr(store, 'retire', retired)
+
+    swept(store, EvictionLimits(max_bytes=50))
+
+    assert seen == [(A, '', True)]
+
+
+def test_eviction_that_was_killed_is_looked_after(store, monkeypatch):
+    """Its lease would stay in the storage: nobody asks for that base."""
+
+    class Killed(BaseException):
+        """The process ends: nothing of it runs any more."""
+
+    def die(name):
+        raise Killed
+
+    with monkeypatch.context() as patch:
+        patch.setattr(store, 'retire', die)
+        patch.setattr(MemoryLease, 'release', lambda _lease: None)
+        with pytest.raises(Killed):
+            eviction.evict(store, A)
+    store.things.pop(A)  # it had been retired
+    assert A in store.leases
+    store.leases[A].expires = NOW
+
+    swept(store, EvictionLimits())
+
+    assert store.records == {}
+
+
+def test_note_of_a_builder_that_came_next_stays(store, monkeypatch):
+    record = BuildRecord(image_id='i-a', written=NOW)
+    release = MemoryLease.release
+
+    def released_and_taken(lease):
+        release(lease)
+        store.records[A] = record
+
+    monkeypatch.setattr(MemoryLease, 'release', released_and_taken)
+
+    eviction.evict(store, A)
+
+    assert store.records == {A: record}
+
+
+def test_note_that_cannot_be_removed_is_no_failure(store, caplog):
+    store.failing = {('build_record', A)}
+
+    assert eviction.evict(store, A) is eviction.Outcome.EVICTED
+
+    assert 'left to a sweep' in caplog.text
+    assert list(store.records) == [A]
+
+
+def test_dry_run_writes_no_note(store):
+    eviction.evict(store, A, dry_run=True)
+
+    assert ('set_build_record', A) not in store.calls
