@@ -2,6 +2,11 @@
 """Bases are retired and freed while volumes are cloned from them."""
 
 import concurrent.futures
+import dataclasses
+import json
+import subprocess
+import sys
+import textwrap
 import threading
 import uuid
 
@@ -10,8 +15,12 @@ import rbd
 
 from cinder_cow import errors
 from cinder_cow.backends.rbd import base_snapshot
+from cinder_cow.base_images.eviction import EvictionLimits
+from cinder_cow.base_images.sweep import sweep
 from cinder_cow.model import BaseInfo, Verification
+from tests.ceph.bases import built
 from tests.fakes import writes
+from tests.waiting import wait_until
 
 MIB = 2**20
 CONTENT = b'D0D-' * (2 * MIB // 4)
@@ -188,3 +197,52 @@ def test_a_snapshot_in_the_trash_goes_with_its_last_clone(lab):
     lab.remove('volume-1')
     assert store.purge() == [retired]
     assert lab.leftovers() == []
+
+
+EVICT_AND_DIE = """
+    import json, os, sys
+    from cinder_cow.backends.rbd import lease
+    from cinder_cow.backends.rbd.backend import RbdBackend
+    from cinder_cow.backends.rbd.settings import RbdSettings
+    from cinder_cow.base_images import eviction
+
+    settings, name, moment = json.loads(sys.stdin.readline())
+    settings['image_pools'] = tuple(settings['image_pools'])
+    store = RbdBackend(RbdSettings(**settings)).bases()
+    lease.LEASE_SECONDS = 3
+    retire = store.retire
+
+    def retire_and_die(name):
+        if moment == 'after':
+            retire(name)
+        os._exit(9)
+
+    store.retire = retire_and_die
+    eviction.evict(store, name)
+"""
+
+
+@pytest.mark.parametrize('moment', ['before', 'after'])
+def test_eviction_that_is_killed_leaves_nothing(
+    either_lab, store, name, moment
+):
+    """Its lease too: nobody asks for that base again."""
+    built(store, name)
+    facts = [dataclasses.asdict(either_lab.settings()), name, moment]
+    child = subprocess.run(
+        [
+            *(sys.executable, '-W', 'ignore', '-c'),
+            textwrap.dedent(EVICT_AND_DIE),
+        ],
+        input=json.dumps(facts),
+        text=True,
+        timeout=120,
+    )
+    assert child.returncode == 9
+    assert f'cow_lease.{name}' in either_lab.leftovers()
+
+    def swept():
+        sweep(store, EvictionLimits(max_bytes=0), lambda _ids: set())
+        return either_lab.leftovers() == []
+
+    wait_until(swept, pause_seconds=1)
