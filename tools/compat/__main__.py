@@ -10,7 +10,7 @@ import sys
 
 from compat import ceph, checks, environment, report, tempest
 from compat.releases import ALL, SHORT, Setup
-from compat.running import FOLDER
+from compat.running import COMMANDS, FOLDER
 from measuring.screen import SCREEN, elapsed, step, tell
 
 NAMES = {each.name: each for each in ALL}
@@ -26,19 +26,30 @@ def main() -> int:
         wheel = environment.build_wheel()
     if arguments.ceph:
         return _pairs(arguments.write, wheel)
-    with futures.ThreadPoolExecutor(checks.at_once()) as pool:
-        rows = list(
-            pool.map(
-                lambda setup: _row(setup, wheel, _checks(arguments)),
-                _setups(arguments),
-            )
-        )
+    rows = _rows(arguments, wheel)
     SCREEN.print(report.screen_table(rows))
     report.write(rows, FOLDER / 'result.json')
     if arguments.write:
         report.write(rows, report.RESULT)
         report.write_page()
     return 0 if all(row.ok for row in rows) else 1
+
+
+def _rows(
+    arguments: argparse.Namespace, wheel: pathlib.Path
+) -> list[report.Row]:
+    """Some at the same time. An interrupt waits for their clean-up."""
+    names = _checks(arguments)
+    with futures.ThreadPoolExecutor(checks.at_once()) as pool:
+        try:
+            return list(
+                pool.map(
+                    lambda setup: _row(setup, wheel, names), _setups(arguments)
+                )
+            )
+        except BaseException:
+            COMMANDS.interrupt()
+            raise
 
 
 def _pairs(write: bool, wheel: pathlib.Path) -> int:
