@@ -1,40 +1,17 @@
 # SPDX-License-Identifier: Apache-2.0
 """A volume of a base can be mirrored once it depends on it no more."""
 
-import contextlib
-import os
-import subprocess
-
 import pytest
 import rbd
 
 from tests.ceph.bases import CONTENT, built, opened
+from tests.mirrors import MIRRORED_SECONDS, daemon, make_peers, mirroring
 from tests.waiting import wait_until
-
-#: For the daemon to see an image, copy it, and to forget it again.
-MIRRORED_SECONDS = 240
-
-
-@contextlib.contextmanager
-def mirroring(lab):
-    """The pool of the volumes mirrors the images that are told to."""
-    with lab.rados.open_ioctx('volumes') as ioctx:
-        rbd.RBD().mirror_mode_set(ioctx, rbd.RBD_MIRROR_MODE_IMAGE)
-        yield
-        for name in rbd.RBD().list(ioctx):
-            with (
-                contextlib.suppress(rbd.InvalidArgument),
-                rbd.Image(ioctx, name) as image,
-            ):
-                image.mirror_image_disable(True)
-        for peer in rbd.RBD().mirror_peer_list(ioctx):
-            rbd.RBD().mirror_peer_remove(ioctx, peer['uuid'])
-        rbd.RBD().mirror_mode_set(ioctx, rbd.RBD_MIRROR_MODE_DISABLED)
 
 
 @pytest.fixture
 def mirroring_lab(either_lab):
-    with mirroring(either_lab):
+    with mirroring(either_lab.rados):
         yield either_lab
 
 
@@ -63,54 +40,13 @@ def test_clone_of_a_base_is_mirrored_once_it_is_flattened(
     assert not store.has_children(name)
 
 
-def run_rbd(lab, *arguments):
-    """What the command answers, as client.admin."""
-    done = subprocess.run(
-        ['rbd', '-c', lab.conf, *arguments],
-        check=True,
-        capture_output=True,
-        text=True,
-        timeout=60,
-    )
-    return done.stdout
-
-
 @pytest.fixture
 def mirror(lab, old_lab, tmp_path):
     """A daemon that mirrors the volumes of the first cluster to the second."""
-    with mirroring(lab), mirroring(old_lab):
-        peer = ('mirror', 'pool', 'peer', 'bootstrap')
-        token = tmp_path / 'token'
-        token.write_text(
-            run_rbd(lab, *peer, 'create', '--site-name', 'first', 'volumes')
-        )
-        run_rbd(
-            old_lab,
-            *(*peer, 'import', '--site-name', 'second'),
-            *('--direction', 'rx-only', 'volumes', str(token)),
-        )
-        with running_daemon(old_lab) as daemon:
-            yield daemon
-
-
-@contextlib.contextmanager
-def running_daemon(lab):
-    daemon = subprocess.Popen(
-        ['rbd-mirror', '-f', '--id', 'admin'],
-        # Its threads look there, whatever -c says.
-        env=os.environ | {'CEPH_CONF': lab.conf},
-        stdout=subprocess.DEVNULL,
-        stderr=subprocess.DEVNULL,
-    )
-    try:
-        yield daemon
-    finally:
-        daemon.terminate()
-        try:
-            daemon.wait(60)
-        except subprocess.TimeoutExpired:
-            daemon.kill()
-            daemon.wait()
+    with mirroring(lab.rados), mirroring(old_lab.rados):
+        make_peers(lab.conf, old_lab.conf, tmp_path / 'token')
+        with daemon(old_lab.conf) as running:
+            yield running
 
 
 def wait_until_mirrored(condition):

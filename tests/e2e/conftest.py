@@ -5,6 +5,7 @@ import os
 import pathlib
 import threading
 import time
+import uuid
 
 import pytest
 import rados
@@ -13,7 +14,9 @@ import rbd
 from sandbox.cloud import BUSY, Cloud
 from sandbox.options import Options
 from sandbox.stack import Stack
+from tests.e2e import api
 from tests.e2e.bases import require_nothing
+from tests.e2e.walk import POOLS
 from tests.waiting import wait_until
 
 ZERO = b'\0'
@@ -144,6 +147,24 @@ class Made:
         return {each.id for each in volumes}, {each.id for each in images}
 
 
+@pytest.fixture
+def volume_type(cloud, tidy):
+    """Makes a type of a backend, or of none; the id."""
+    made = []
+
+    def volume_type(backend, **specs):
+        specs = {'volume_backend_name': backend, **specs} if backend else {}
+        body = {'name': str(uuid.uuid4()), 'extra_specs': specs}
+        told = api.act(cloud, '/types', {'volume_type': body})
+        made.append(told['volume_type']['id'])
+        return made[-1]
+
+    yield volume_type
+    tidy.delete()  # the volumes come first
+    for each in made:
+        api.remove(cloud, f'/types/{each}')
+
+
 @pytest.fixture(scope='session')
 def cluster(stack):
     """The cluster of both backends, seen by client.admin."""
@@ -157,6 +178,12 @@ def cluster(stack):
 def pool(cluster):
     """The pool of our backend's volumes."""
     return Pool(cluster)
+
+
+@pytest.fixture(scope='session')
+def pools(cluster):
+    """The pool of each backend's volumes."""
+    return {backend: Pool(cluster, name) for backend, name in POOLS.items()}
 
 
 @pytest.fixture
@@ -240,18 +267,12 @@ class Pool:
     def holds(self, volume_id):
         return f'volume-{volume_id}' in self.names()
 
-    @contextlib.contextmanager
-    def mirroring(self):
-        """The images that are told to are mirrored meanwhile."""
-        with self._cluster.open_ioctx(self._name) as ioctx:
-            rbd.RBD().mirror_mode_set(ioctx, rbd.RBD_MIRROR_MODE_IMAGE)
-            yield
-            rbd.RBD().mirror_mode_set(ioctx, rbd.RBD_MIRROR_MODE_DISABLED)
-
-    def is_mirrored(self, volume_id):
+    def is_primary(self, volume_id):
+        """Of an image that is mirrored, whether it is the one to be used."""
         with self.opened(volume_id) as image:
-            state = image.mirror_image_get_info()['state']
-        return state == rbd.RBD_MIRROR_IMAGE_ENABLED
+            found = image.mirror_image_get_info()
+        assert found['state'] == rbd.RBD_MIRROR_IMAGE_ENABLED
+        return found['primary']
 
     def wait_for_data(self, volume_id, seconds=30):
         """Return when something is written to a volume that is made."""

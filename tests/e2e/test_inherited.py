@@ -11,89 +11,40 @@ import subprocess
 import uuid
 
 import pytest
-import rados
 
 from sandbox.errors import SandboxError
 from tests.e2e import api
-from tests.e2e.conftest import Pool
+from tests.e2e.both import BACKENDS, same
 from tests.e2e.walk import CONNECTOR, POOLS
 from tests.waiting import wait_until
 
 MIB = 2**20
 CONTENT = os.urandom(MIB) + bytes(6 * MIB) + os.urandom(MIB)
 OTHER_CONTENT = os.urandom(2 * MIB)
-BACKENDS = ('cow', 'upstream')
 #: Of both backends.
 OPTIONS = """\
 enable_deferred_deletion = True
 deferred_deletion_delay = 1
 deferred_deletion_purge_interval = 1
 rbd_cluster_name = {cluster_name}
-replication_device = backend_id:far,conf:{far},user:cinder,pool:{pool}
 """
 
 
 @pytest.fixture(scope='module', autouse=True)
 def _configuration(stack):
-    near, far = stack.clusters
-    for pool in POOLS.values():
-        far.create_pool(pool)
-    caps = ', '.join(
-        [f'profile rbd pool={pool}' for pool in POOLS.values()]
-        + ['profile rbd-read-only pool=images']
+    # os-brick looks in /etc/ceph, and is led to the keyring.
+    cluster_name = f'../..{stack.clusters[0].folder}/ceph'
+    lines = OPTIONS.format(cluster_name=cluster_name)
+    stack.restart_cinder_volume(
+        '\n'.join(f'[{backend}]\n{lines}' for backend in BACKENDS)
     )
-    far.ceph(
-        *('auth', 'caps', 'client.cinder'),
-        *('mon', 'profile rbd', 'osd', caps, 'mgr', caps),
-    )
-    # The scheduler hears so soon of a backend that has failed over.
-    lines = ['[DEFAULT]', 'backend_stats_polling_interval = 3']
-    for backend, pool in POOLS.items():
-        lines.append(f'[{backend}]')
-        # os-brick looks in /etc/ceph, and is led to the keyring.
-        cluster_name = f'../..{near.folder}/ceph'
-        lines.append(
-            OPTIONS.format(cluster_name=cluster_name, far=far.conf, pool=pool)
-        )
-    stack.restart_cinder_volume('\n'.join(lines))
     yield
     stack.restart_cinder_volume()
-
-
-@pytest.fixture(scope='module')
-def pools(cluster):
-    return {backend: Pool(cluster, name) for backend, name in POOLS.items()}
-
-
-@pytest.fixture(scope='module')
-def far_pools(stack):
-    with rados.Rados(
-        rados_id='admin', conffile=str(stack.clusters[1].conf)
-    ) as cluster:
-        yield {backend: Pool(cluster, name) for backend, name in POOLS.items()}
 
 
 @pytest.fixture
 def image(tidy):
     return tidy.image(CONTENT)
-
-
-@pytest.fixture
-def volume_type(cloud, tidy):
-    """Makes a type of a backend; the id."""
-    made = []
-
-    def volume_type(backend, **specs):
-        specs = {'volume_backend_name': backend, **specs} if backend else {}
-        body = {'name': str(uuid.uuid4()), 'extra_specs': specs}
-        told = api.act(cloud, '/types', {'volume_type': body})
-        made.append(told['volume_type']['id'])
-        return made[-1]
-
-    yield volume_type
-    tidy.delete()  # the volumes come first
-    for each in made:
-        api.remove(cloud, f'/types/{each}')
 
 
 def attach(cloud, volume):
@@ -111,13 +62,6 @@ def attach(cloud, volume):
     made = answer.json()['attachment']['id']
     api.act(cloud, f'/attachments/{made}/action', {'os-complete': {}})
     return made
-
-
-def same(outcomes):
-    """What all of them are."""
-    ours, upstreams = outcomes
-    assert ours == upstreams
-    return ours
 
 
 def test_volume_of_multiattach_is_attached_twice(
@@ -254,25 +198,6 @@ def test_generic_migration_copies_all_there_and_back(
         assert not pools[left].holds(volume)
 
 
-def test_volume_of_a_replicated_type_is_mirrored(
-    cloud, tidy, pools, volume_type
-):
-    """Without an image: a clone is mirrored when it is flattened."""
-
-    def outcome(backend):
-        pool = pools[backend]
-        with pool.mirroring():
-            mirrored = volume_type(backend, replication_enabled='<is> True')
-            volume = api.create(cloud, 1, mirrored)
-            shown = api.get(cloud, f'/volumes/{volume}')['volume']
-            status = shown['replication_status']
-            is_mirrored = pool.is_mirrored(volume)
-            tidy.delete_volumes()
-        return status, is_mirrored
-
-    assert same(map(outcome, BACKENDS)) == ('enabled', True)
-
-
 @pytest.fixture
 def decrypted(stack, pools, tmp_path):
     """The beginning of an encrypted volume, as a hypervisor reads it."""
@@ -336,50 +261,3 @@ def test_encrypted_volume_holds_its_image_and_the_next_one(
         return at_last(contents)
 
     assert same(map(outcome, BACKENDS)) == (True, True)
-
-
-ENABLE = "UPDATE services SET disabled = 0 WHERE host = 'sandbox@{}'"
-
-
-def fail_over(stack, cloud, backend, target, status):
-    """Return when the backend is on that cluster, and takes volumes."""
-    host = f'sandbox@{backend}'
-    wanted = {'host': host, 'backend_id': target}
-    api.put(cloud, '/os-services/failover_host', wanted)
-
-    def done():
-        path = f'/os-services?binary=cinder-volume&host={host}'
-        (found,) = api.get(cloud, path)['services']
-        return found['replication_status'] == status
-
-    wait_until(done, pause_seconds=0.1)
-    # The API of 29.0.0 answers that it enables a service, and does not.
-    stack.sql('cinder', ENABLE.format(backend))
-    api.host(cloud, backend)
-
-
-def test_after_a_failover_volumes_are_made_in_the_other_cluster(
-    stack, cloud, tidy, pools, far_pools, image
-):
-    there = tidy.image(CONTENT, store='far')
-
-    def outcome(backend):
-        volume = tidy.volume(backend, image)
-        try:
-            fail_over(stack, cloud, backend, 'far', 'failed-over')
-            lost = cloud.volume(volume).status  # it is not replicated
-            new = tidy.volume(backend, there)
-            content = far_pools[backend].content(new)
-            parent = far_pools[backend].parent(new)
-            cloud.delete_volume(new)
-        finally:
-            fail_over(stack, cloud, backend, 'default', 'enabled')
-        kept = pools[backend].content(volume)
-        return lost, content, parent, kept
-
-    assert same(map(outcome, BACKENDS)) == (
-        'error',
-        CONTENT.rstrip(b'\0'),
-        f'images/{there}@snap',
-        CONTENT.rstrip(b'\0'),
-    )

@@ -6,7 +6,6 @@ import random
 import pytest
 
 from tests.e2e.bases import bases, evict, packed
-from tests.e2e.conftest import Pool
 from tests.e2e.test_leftovers import cached, contents
 from tests.e2e.walk import ANYWHERE, POOLS, Walk
 
@@ -25,11 +24,6 @@ image_volume_cache_enabled = True
 def _default_afterwards(stack):
     yield
     stack.restart_cinder_volume()
-
-
-@pytest.fixture(scope='module')
-def pools(cluster):
-    return {backend: Pool(cluster, name) for backend, name in POOLS.items()}
 
 
 @pytest.fixture(scope='module')
