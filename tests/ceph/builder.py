@@ -48,6 +48,8 @@ class Job:
     settings: dict = field(default_factory=dict)
     #: What the source waits before each of its MiB.
     pause_seconds: float = 0
+    #: How many may wait in this process.
+    max_waiting: int = 32
     #: Whether qemu-img is installed on this host.
     has_tools: bool = True
 
@@ -97,11 +99,13 @@ class FileSource(sources.ImageSource):
 class Host:
     """All that makes volumes of an image's base in one process."""
 
-    def __init__(self, settings, path, pause_seconds=0, **more):
+    def __init__(
+        self, settings, path, pause_seconds=0, max_waiting=32, **more
+    ):
         self.backend = RbdBackend(settings)
         self.source = FileSource(path, pause_seconds)
         self.image_copier = copier.ImageCopier(
-            CopySettings(), [self.source], CopyLimiter(4)
+            CopySettings(), [self.source], CopyLimiter(4, max_waiting)
         )
         self.store = self.backend.bases()
         self.converter = convert.Converter(
@@ -201,6 +205,7 @@ def main(job):
         RbdSettings('ceph', job.conf, 'cinder', 'volumes', 4 * MIB),
         job.path,
         job.pause_seconds,
+        job.max_waiting,
         **job.settings,
     )
     image = ImageInfo(**{**job.image, 'locations': ()})
