@@ -12,7 +12,7 @@ from typing import Any, Self, TypeVar
 
 from oslo_log import log as logging
 
-from cinder_cow import errors, model
+from cinder_cow import errors, model, native
 from cinder_cow.backends.base import ImageBackend
 from cinder_cow.base_images.ensure import BaseImages, Ensured
 from cinder_cow.model import Method, Result, Verification
@@ -69,11 +69,12 @@ def run(plan: model.Plan, request: CreateRequest, parts: Parts) -> Result:
 
 def _clone(plan: model.Clone, request: CreateRequest, parts: Parts) -> Result:
     with _NewVolume(parts.backend, request.target) as volume:
-        volume.make(
-            lambda: parts.backend.clone_snapshot(plan.parent, volume.name)
+        volume.clone(
+            lambda: parts.backend.clone_snapshot(plan.parent, volume.name),
+            plan.parent.size_bytes,
+            plan.size_bytes,
         )
         LOG.debug('volume=%s is a clone', request.target.volume_id)
-        volume.grow(plan.parent.size_bytes, plan.size_bytes)
         request.finish(None)
     return _result(
         request,
@@ -127,13 +128,14 @@ def _clone_of(
             request.image.image_id, base_bytes, plan.size_bytes
         )
     with _NewVolume(parts.backend, request.target) as volume:
-        volume.make(lambda: store.clone(base, volume.name))
+        volume.clone(
+            lambda: store.clone(base, volume.name), base_bytes, plan.size_bytes
+        )
         LOG.debug(
             'volume=%s is a clone of base=%s',
             request.target.volume_id,
             base.name,
         )
-        volume.grow(base_bytes, plan.size_bytes)
         if request.target.replicated:
             LOG.debug('volume=%s flattening', request.target.volume_id)
             with parts.image_copier.slot(request.copy):  # it is a copy too
@@ -231,11 +233,18 @@ class _NewVolume:
             self._is_ours = False
             raise
 
-    def grow(self, parent_bytes: int, size_bytes: int) -> None:
-        """Make it as large as was asked for."""
+    @native.in_thread
+    def clone(
+        self, make: Callable[[], None], parent_bytes: int, size_bytes: int
+    ) -> None:
+        """Make it by ``make``, and then as large as was asked for.
+
+        Under eventlet in one native thread for all of it: in a burst each
+        change of threads waits for its turn.
+        """
+        self.make(make)
         if parent_bytes < size_bytes:
             self._backend.grow(self.name, size_bytes)
-            LOG.debug('%s has %d bytes', self.name, size_bytes)
 
     def remove(self) -> None:
         """Remove it, if this made it."""

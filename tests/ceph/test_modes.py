@@ -79,3 +79,65 @@ def test_others_go_on_while_librbd_blocks(lab, patch):
     assert seconds >= SECONDS * 0.9, 'the clone did not block'
     assert ticks > 20, 'the clone stopped the others'
     assert lab.stored() == {'volume-1': CONTENT}
+
+
+CREATE = """
+    import eventlet; eventlet.monkey_patch()
+    import json, sys
+    from eventlet import patcher, tpool
+    from cinder_cow import execute
+    from cinder_cow.backends.rbd.backend import RbdBackend
+    from cinder_cow.backends.rbd.settings import RbdSettings
+    from cinder_cow.model import ImageInfo, Target
+    from cinder_cow.planning.decide import decide
+    from tests.fakes.request import asked
+
+    settings, image = json.loads(sys.stdin.read())
+    image['locations'] = tuple(image['locations'])
+    settings['image_pools'] = tuple(settings['image_pools'])
+    backend = RbdBackend(RbdSettings(**settings))
+    image = ImageInfo(**image)
+
+    entered = []
+    enter = tpool.execute
+    here = patcher.original('threading').get_ident
+
+    def counted(function, *args, **kwargs):
+        if here() == main:  # else it goes on in its native thread
+            entered.append(function.__qualname__)
+        return enter(function, *args, **kwargs)
+
+    main = here()
+
+    for number in range(2):
+        entered.clear()
+        tpool.execute = counted
+        target = Target(str(number), f'volume-{number}', 2**20)
+        request, parts = asked(image, target, backend)
+        decision = decide(image, target, backend, None)
+        result = execute.run(decision.plan, request, parts)
+        tpool.execute = enter
+    print(json.dumps([result.method.value, entered]))
+"""
+
+
+def test_clone_enters_a_native_thread_twice(lab):
+    """To look, and to clone and grow. What is nested in that is free."""
+    image = lab.image(CONTENT)
+    done = subprocess.run(
+        [sys.executable, '-W', 'ignore', '-c', textwrap.dedent(CREATE)],
+        input=json.dumps(
+            [dataclasses.asdict(lab.settings()), dataclasses.asdict(image)]
+        ),
+        capture_output=True,
+        text=True,
+        timeout=120,
+        check=False,
+    )
+
+    assert done.returncode == 0, done.stderr
+    method, entered = json.loads(done.stdout)
+    assert method == 'clone'
+    assert entered == ['RbdBackend.cloneable', '_NewVolume.clone']
+    for number in range(2):
+        assert lab.stored()[f'volume-{number}'][: len(CONTENT)] == CONTENT
