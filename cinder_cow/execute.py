@@ -14,6 +14,7 @@ from oslo_log import log as logging
 
 from cinder_cow import errors, model, native
 from cinder_cow.backends.base import ImageBackend
+from cinder_cow.backends.base_store import BaseStore
 from cinder_cow.base_images.ensure import BaseImages, Ensured
 from cinder_cow.model import Method, Result, Verification
 from cinder_cow.planning import plan as planning
@@ -129,7 +130,9 @@ def _clone_of(
         )
     with _NewVolume(parts.backend, request.target) as volume:
         volume.clone(
-            lambda: store.clone(base, volume.name), base_bytes, plan.size_bytes
+            lambda: _clone_used(store, base, volume.name, request.image),
+            base_bytes,
+            plan.size_bytes,
         )
         LOG.debug(
             'volume=%s is a clone of base=%s',
@@ -141,7 +144,6 @@ def _clone_of(
             with parts.image_copier.slot(request.copy):  # it is a copy too
                 parts.backend.flatten(volume.name)
         request.finish(base.info.signature_verified)
-    store.used(base, request.image.image_id)
     return _result(
         request,
         Method.BUILD_BASE if ensured.built else Method.CLONE_BASE,
@@ -152,6 +154,13 @@ def _clone_of(
         refusals=plan.refusals if ensured.built else (),
         bytes_copied=base.info.stored_bytes if ensured.built else 0,
     )
+
+
+def _clone_used(
+    store: BaseStore, base: model.Base, name: str, image: model.ImageInfo
+) -> None:
+    store.clone(base, name)
+    store.used(base, image.image_id)
 
 
 def _stream(

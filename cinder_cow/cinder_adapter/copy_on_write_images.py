@@ -13,7 +13,7 @@ import time
 from cinder import exception
 from oslo_config import cfg
 
-from cinder_cow import errors, execute, opts, overwrite, wiring
+from cinder_cow import errors, execute, native, opts, overwrite, wiring
 from cinder_cow.cinder_adapter import (
     copy_request,
     failures,
@@ -133,7 +133,8 @@ class CopyOnWriteImages:
                 ),
                 finish,
             )
-            decision = decide(
+            # In one native thread, as each clone: see execute.
+            decision = native.in_thread(decide)(
                 request.image, request.target, parts.backend, parts.base_images
             )
             records.warn(volume, request.image, decision.verdict)

@@ -15,6 +15,9 @@ import textwrap
 
 import pytest
 
+from cinder_cow.backends import base_names
+from tests.ceph.bases import built
+
 CONTENT = b'D0D-' * 1024
 SECONDS = 2
 CLONE = """
@@ -85,9 +88,10 @@ CREATE = """
     import eventlet; eventlet.monkey_patch()
     import json, sys
     from eventlet import patcher, tpool
-    from cinder_cow import execute
+    from cinder_cow import execute, native
     from cinder_cow.backends.rbd.backend import RbdBackend
     from cinder_cow.backends.rbd.settings import RbdSettings
+    from cinder_cow.base_images.ensure import BaseImages, BaseSettings
     from cinder_cow.model import ImageInfo, Target
     from cinder_cow.planning.decide import decide
     from tests.fakes.request import asked
@@ -97,6 +101,7 @@ CREATE = """
     settings['image_pools'] = tuple(settings['image_pools'])
     backend = RbdBackend(RbdSettings(**settings))
     image = ImageInfo(**image)
+    bases = BaseImages(BaseSettings(), backend.bases(), None)
 
     entered = []
     enter = tpool.execute
@@ -108,22 +113,31 @@ CREATE = """
         return enter(function, *args, **kwargs)
 
     main = here()
-
-    for number in range(2):
+    for number in range(2):  # the first one connects
         entered.clear()
         tpool.execute = counted
-        target = Target(str(number), f'volume-{number}', 2**20)
-        request, parts = asked(image, target, backend)
-        decision = decide(image, target, backend, None)
+        target = Target(str(number), f'volume-{number}', 2**21)
+        request, parts = asked(image, target, backend, bases=bases)
+        decision = native.in_thread(decide)(image, target, backend, bases)
         result = execute.run(decision.plan, request, parts)
         tpool.execute = enter
     print(json.dumps([result.method.value, entered]))
 """
 
 
-def test_clone_enters_a_native_thread_twice(lab):
-    """To look, and to clone and grow. What is nested in that is free."""
+@pytest.mark.parametrize('method', ['clone', 'clone-base'])
+def test_clone_enters_a_native_thread_twice(lab, method):
+    """To look, and to clone and grow."""
     image = lab.image(CONTENT)
+    if method == 'clone-base':
+        image = dataclasses.replace(
+            image,
+            disk_format='qcow2',
+            hash_algo='sha512',
+            hash_value='ab' * 64,
+        )
+        name = base_names.base_name(image, strict_locations=True)
+        built(lab.backend().bases(), name)
     done = subprocess.run(
         [sys.executable, '-W', 'ignore', '-c', textwrap.dedent(CREATE)],
         input=json.dumps(
@@ -136,8 +150,5 @@ def test_clone_enters_a_native_thread_twice(lab):
     )
 
     assert done.returncode == 0, done.stderr
-    method, entered = json.loads(done.stdout)
-    assert method == 'clone'
-    assert entered == ['RbdBackend.cloneable', '_NewVolume.clone']
-    for number in range(2):
-        assert lab.stored()[f'volume-{number}'][: len(CONTENT)] == CONTENT
+    assert json.loads(done.stdout) == [method, ['decide', '_NewVolume.clone']]
+    assert {'volume-0', 'volume-1'} <= set(lab.names())
