@@ -27,6 +27,7 @@ BINDINGS_TESTS = (
     'tests/host/test_every_option.py',
     'tests/host/test_image_info.py'
     '::test_parts_are_made_anew_when_cinder_has_failed_over',
+    'tests/host/test_upstreams_tests.py',
 )
 #: A clone, a streamed copy, a base, a sweep, a reimage.
 CLOUD_TESTS = (
