@@ -124,7 +124,8 @@ class StorageUnreachable(StorageError):
 
     remedy = (
         'Check that this host reaches the Ceph monitors and OSDs, that the'
-        ' user has a keyring here, and that this host is not in'
+        ' user has a keyring here, that no pool is full or has reached its'
+        ' quota (`ceph df detail`), and that this host is not in'
         ' `ceph osd blocklist ls`.'
     )
 

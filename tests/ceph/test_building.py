@@ -345,8 +345,8 @@ def test_sweep_finds_what_has_no_record_in_the_pool_itself(lab, tmp_path):
 
 def test_full_pool_is_a_clear_error_that_leaves_nothing(lab, tmp_path):
     packed = Packed(tmp_path)
-    made = builder.Host(lab.settings(timeout_seconds=5), packed.file)
-    with lab.full('volumes'), pytest.raises(errors.StorageError):
+    made = builder.Host(lab.settings(), packed.file)
+    with lab.full('volumes'), pytest.raises(errors.StorageFull):
         made.make(packed.image, 'volume-1', SIZE)
 
     # To remove something takes room too: a sweep does it when there is some.

@@ -2,6 +2,7 @@
 """Whatever fails, the pool is as empty as before and the error is true."""
 
 import dataclasses
+import time
 
 import pytest
 
@@ -9,6 +10,7 @@ from cinder_cow import errors
 from cinder_cow.backends.rbd.backend import RbdBackend
 from cinder_cow.model import Clone, RefusalCode, Target
 from cinder_cow.planning import plan
+from tests.ceph.bases import built
 from tests.ceph.lab import MIB
 from tests.fakes import request
 from tests.fakes.request import nothing
@@ -74,6 +76,34 @@ def test_failed_clone_names_what_failed(either_lab):
     # The next try is told the truth.
     (refusal,) = backend.cloneable(image).refusals
     assert refusal.code is RefusalCode.IMAGE_MISSING
+
+
+@pytest.mark.parametrize('kind', ['clone', 'clone of a base'])
+def test_full_pool_is_named_in_time_and_nothing_is_left(lab, kind):
+    """Without a time limit, which is the default, Ceph's clients wait."""
+    image = lab.image(CONTENT)
+    backend = lab.backend()
+    base = built(backend.bases(), 'cow-base-full')
+    create = {
+        'clone': lambda: run(backend, image),
+        'clone of a base': lambda: backend.bases().clone(base, 'volume-1'),
+    }[kind]
+
+    with lab.full('volumes'):
+        began = time.monotonic()
+        with pytest.raises(errors.StorageFull) as caught:
+            create()
+        assert time.monotonic() - began < 5
+        assert lab.names() == [base.name]
+    assert 'to volumes/volume-1: ' in str(caught.value)
+    assert 'raise the quota' in str(caught.value)
+
+    run(backend, image)
+    assert lab.stored()['volume-1'].startswith(CONTENT)
+    lab.remove('volume-1')
+    lab.backend().bases().retire(base.name)
+    lab.backend().bases().purge()
+    assert lab.leftovers() == []
 
 
 def test_volume_that_was_there_before_survives(either_lab):

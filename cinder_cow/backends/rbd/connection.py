@@ -112,10 +112,14 @@ class Connection:
     def pool(self, name: str) -> Iterator[rados.Ioctx]:
         """The pool, opened; no round trip where the map is known.
 
+        What a full pool cannot take is an error at once. Without this Ceph
+        has its clients wait until there is room.
+
         :raises rados.ObjectNotFound: when there is no such pool.
         """
         ioctx = self.cluster.open_ioctx(name)
         try:
+            ioctx.set_osdmap_full_try()
             yield ioctx
         finally:
             ioctx.close()

@@ -24,6 +24,7 @@ LOST = (
 #: What was asked may have been done, or may still be.
 TIMED_OUT = (rbd.Timeout, rados.TimedOut)
 FULL = (rbd.NoSpace, rbd.DiskQuotaExceeded, rados.NoSpace)
+_FULL_CODES = (errno.ENOSPC, errno.EDQUOT)
 
 
 @contextlib.contextmanager
@@ -40,6 +41,9 @@ def mapped(action: str) -> Iterator[None]:
     except rbd.ImageBusy as exc:
         raise errors.StorageBusy(action, exc) from exc
     except (rados.Error, rbd.Error) as exc:
+        # EDQUOT has no class of its own in rados.
+        if getattr(exc, 'errno', None) in _FULL_CODES:
+            raise errors.StorageFull(action, exc) from exc
         raise errors.StorageError(action, exc) from exc
 
 
@@ -66,7 +70,7 @@ def of_status(action: str, status: int) -> errors.StorageError:
             return errors.ConnectionLost(action, cause)
         case errno.ETIMEDOUT:
             return errors.StorageUnreachable(action, cause)
-        case errno.ENOSPC | errno.EDQUOT:
+        case code if code in _FULL_CODES:
             return errors.StorageFull(action, cause)
         case _:
             return errors.StorageError(action, cause)
