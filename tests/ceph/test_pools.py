@@ -4,9 +4,13 @@
 import pytest
 import rbd
 
+from cinder_cow.base_images.eviction import EvictionLimits
+from cinder_cow.base_images.sweep import sweep
 from cinder_cow.model import Method
 from tests.ceph import conftest
+from tests.ceph.bases import CONTENT, INFO, built
 from tests.ceph.test_building import SIZE, Packed, evict_all, host
+from tests.waiting import wait_until
 
 LAYERING = rbd.RBD_FEATURE_LAYERING
 EXCLUSIVE_LOCK = rbd.RBD_FEATURE_EXCLUSIVE_LOCK
@@ -74,6 +78,9 @@ def volumes_data(either_lab, configured):
     more = f'{caps["osd"]}, profile rbd pool=volumes-data'
     _set_caps(cluster, **{**caps, 'osd': more})
     configured('rbd_default_data_pool', 'volumes-data')
+    # Ceph knows a new pool's room a moment later.
+    store = either_lab.backend().bases()
+    wait_until(lambda: store.room().available_bytes)
     yield 'volumes-data'
     _set_caps(cluster, **caps)
 
@@ -90,3 +97,30 @@ def test_data_lie_in_the_pool_for_data(either_lab, volumes_data, tmp_path):
     assert either_lab.data_objects(volumes_data)
     evict_all(either_lab)
     assert either_lab.data_objects(volumes_data) == []
+
+
+def test_base_of_a_volume_in_the_trash_is_not_lost(either_lab, store, name):
+    """Cinder defers the deletion of volumes so, where it is told to."""
+    store.clone(built(store, name), 'volume-1')
+    with either_lab.rados.open_ioctx('volumes') as ioctx:
+        with rbd.Image(ioctx, 'volume-1') as volume:
+            image_id = volume.id()
+        rbd.RBD().trash_move(ioctx, 'volume-1', 3600)
+
+        assert swept(store, max_count=0).evicted == ()
+        assert store.find(name) is not None
+        gone = swept(store, {INFO.image_id})
+        assert [each.name for each in gone.retired] == [name]
+        assert swept(store).purged == ()
+
+        rbd.RBD().trash_restore(ioctx, image_id, 'volume-1')
+    assert either_lab.stored()['volume-1'] == CONTENT
+    either_lab.remove('volume-1')
+    assert len(swept(store).purged) == 1
+    assert either_lab.leftovers() == []
+
+
+def swept(store, deleted_images=frozenset(), **limits):
+    found = sweep(store, EvictionLimits(**limits), lambda _: deleted_images)
+    assert found.failures == ()
+    return found

@@ -1,6 +1,6 @@
 # SPDX-License-Identifier: Apache-2.0
 
-"""A Ceph cluster: one monitor, one manager, one OSD."""
+"""A Ceph cluster: one monitor, one manager, one OSD or a few."""
 
 import concurrent.futures
 import json
@@ -38,18 +38,18 @@ _CAPS = {
     'mon.': ('--cap', 'mon', 'allow *'),
     'client.admin': _ALL,
     'mgr.x': ('--cap', 'mon', 'allow profile mgr', '--cap', 'osd', 'allow *'),
-    'osd.0': (
-        '--cap',
-        'mon',
-        'allow profile osd',
-        '--cap',
-        'osd',
-        'allow *',
-        '--cap',
-        'mgr',
-        'allow profile osd',
-    ),
 }
+_OSD_CAPS = (
+    '--cap',
+    'mon',
+    'allow profile osd',
+    '--cap',
+    'osd',
+    'allow *',
+    '--cap',
+    'mgr',
+    'allow profile osd',
+)
 
 
 class Cluster:
@@ -59,6 +59,8 @@ class Cluster:
     :param clone_format: 1 or 2; RBD's clones of format 2 need no protected
         snapshot and let a parent be deleted before its clones.
     :param store: bluestore, or memstore (faster to start, bound by memory).
+    :param osds: three of them can have an erasure-coded pool. The daemons are
+        called osd, osd.1, osd.2.
     """
 
     def __init__(
@@ -68,12 +70,14 @@ class Cluster:
         clone_format: int = 2,
         store: str = 'bluestore',
         *,
+        osds: int = 1,
         processes: process.Processes | None = None,
     ) -> None:
         self.folder = folder.absolute()
         self.name = name
         self.clone_format = clone_format
         self.store = store
+        self.osds = ['osd', *(f'osd.{number}' for number in range(1, osds))]
         self.conf = self.folder / 'ceph.conf'
         self._root = os.environ.get(_ROOT_VARIABLE)
         self._shared = processes is not None
@@ -116,7 +120,7 @@ class Cluster:
         with concurrent.futures.ThreadPoolExecutor() as pool:
             for future in [
                 pool.submit(self._start_mgr),
-                pool.submit(self._start_osd),
+                pool.submit(self._start_osds),
             ]:
                 future.result()
         if self.clone_format == 2:
@@ -132,7 +136,7 @@ class Cluster:
 
     def stop(self) -> None:
         """Stop the daemons and remove the folder."""
-        for daemon in ('mgr', 'osd', 'mon'):
+        for daemon in ('mgr', *self.osds, 'mon'):
             self._processes.stop(f'{self.name}-{daemon}')
         if not self._shared:
             self._processes.sweep()
@@ -169,6 +173,18 @@ class Cluster:
             f'{self.name}-cli', ['rbd', '-c', self.conf, 'pool', 'init', name]
         )
 
+    def create_data_pool(self, name: str) -> None:
+        """Make an erasure-coded pool for the data of RBD images.
+
+        The cluster needs three OSDs.
+        """
+        profile = ('erasure-code-profile', 'set', name, 'k=2', 'm=1')
+        self.ceph('osd', *profile, 'crush-failure-domain=osd')
+        self.ceph('osd', 'pool', 'create', name, 'erasure', name)
+        overwrites = ('allow_ec_overwrites', 'true')
+        self.ceph('osd', 'pool', 'set', name, *overwrites)
+        self.ceph('osd', 'pool', 'application', 'enable', name, 'rbd')
+
     def create_user(self, name: str, **caps: str) -> None:
         """Make a cephx user; `conf` leads its programs to its keyring.
 
@@ -183,7 +199,7 @@ class Cluster:
         keyring.write_text(f'[{entity}]\n\tkey = {user["key"]}\n')
 
     def pid(self, daemon: str) -> int:
-        """The process id of a daemon: mon, mgr or osd."""
+        """The process id of a daemon: mon, mgr, osd or osd.1."""
         return self._processes.pid(f'{self.name}-{daemon}')
 
     def restart(self, daemon: str) -> None:
@@ -217,7 +233,9 @@ class Cluster:
     def _write_keyrings(self) -> None:
         bundle = self.folder / 'keyring'
         self._run('ceph-authtool', '--create-keyring', bundle)
-        for entity, caps in _CAPS.items():
+        osds = range(len(self.osds))
+        known = _CAPS | {f'osd.{number}': _OSD_CAPS for number in osds}
+        for entity, caps in known.items():
             own = self._keyring(entity)
             self._run(
                 'ceph-authtool',
@@ -262,14 +280,16 @@ class Cluster:
         (self.folder / 'mgr').mkdir()
         self._run_daemon('mgr')
 
-    def _start_osd(self) -> None:
-        (self.folder / 'osd').mkdir()
-        osd = str(uuid.uuid4())
-        self.ceph('osd', 'new', osd)
-        self._run(
-            'ceph-osd', '-c', self.conf, '-i', '0', '--mkfs', '--osd-uuid', osd
-        )
-        self._run_daemon('osd')
+    def _start_osds(self) -> None:
+        for number, daemon in enumerate(self.osds):
+            (self.folder / f'osd.{number}').mkdir()
+            osd = str(uuid.uuid4())
+            self.ceph('osd', 'new', osd)
+            self._run(
+                *('ceph-osd', '-c', self.conf, '-i', str(number)),
+                *('--mkfs', '--osd-uuid', osd),
+            )
+            self._run_daemon(daemon)
 
     def _addresses(self) -> str:
         for line in self.conf.read_text().splitlines():
@@ -281,16 +301,17 @@ class Cluster:
         status = self.ceph('status')
         return bool(
             status['health']['status'] == 'HEALTH_OK'
-            and status['osdmap']['num_up_osds'] == 1
+            and status['osdmap']['num_up_osds'] == len(self.osds)
             and status['mgrmap']['available']
         )
 
     def _run_daemon(self, daemon: str) -> None:
+        kind, _, number = daemon.partition('.')
         # In /, as systemd starts them: Debian 13's OSD looks for its classes
         # in lib/, relative to the folder that it runs in.
         self._processes.start(
             f'{self.name}-{daemon}',
-            [*self._inside(), f'ceph-{daemon}', '-i', _IDS[daemon]]
+            [*self._inside(), f'ceph-{kind}', '-i', number or _IDS[kind]]
             + ['-c', self.conf, '-f'],
             folder='/',
         )

@@ -293,7 +293,8 @@ class RbdBases(BaseStore):
     def room(self) -> Room:
         action = f'ask for the room in {self._images.pool}'
         with self._images.opened(action) as pool:
-            return room.read(pool.connection.cluster, self._images.pool)
+            data_pool = room.data_pool(pool.connection, self._images.pool)
+            return room.read(pool.connection.cluster, data_pool)
 
     @native.in_thread
     @retry_on_lost_connection

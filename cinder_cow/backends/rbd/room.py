@@ -7,6 +7,7 @@ from typing import Any
 import rados
 
 from cinder_cow.backends.base_store import Room
+from cinder_cow.backends.rbd.connection import Connection
 
 #: Ceph's own defaults, for an OSD map that does not say.
 NEARFULL_RATIO = 0.85
@@ -44,6 +45,11 @@ def is_full(cluster: rados.Rados, pool: str) -> bool:
         each['pool_name'] == pool and 'full' in each['flags_names'].split(',')
         for each in osd_map['pools']
     )
+
+
+def data_pool(connection: Connection, pool: str) -> str:
+    """Where the data of new images of the pool lie."""
+    return connection.cluster.conf_get('rbd_default_data_pool') or pool
 
 
 def _part_until_nearfull(

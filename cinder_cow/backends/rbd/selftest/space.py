@@ -20,7 +20,8 @@ def check(settings: RbdSettings, pool: str, image_bytes: int) -> CheckResult:
     action = f'ask for the space of {pool}'
     try:
         with connected(settings) as connection, error_mapping.mapped(action):
-            free = room.read(connection.cluster, pool).available_bytes
+            data_pool = room.data_pool(connection, pool)
+            free = room.read(connection.cluster, data_pool).available_bytes
     except errors.StorageError as exc:
         return CheckResult(
             question,
@@ -29,6 +30,8 @@ def check(settings: RbdSettings, pool: str, image_bytes: int) -> CheckResult:
             exc.remedy.rstrip('.'),
         )
     shown = f'{free / GIB:.1f} GiB are free'
+    if data_pool != pool:
+        shown += f' in {data_pool}'
     if image_bytes:
         shown += f', it has {image_bytes / GIB:.1f}'
     if free > image_bytes:
@@ -39,6 +42,6 @@ def check(settings: RbdSettings, pool: str, image_bytes: int) -> CheckResult:
         False,
         f'no, {shown}: {effect}',
         f'Delete what is not needed (cinder-cow base sweep), add OSDs, or take'
-        f' the quota away: ceph osd pool set-quota {pool} max_bytes 0',
+        f' the quota away: ceph osd pool set-quota {data_pool} max_bytes 0',
         minor=bool(free),
     )
