@@ -68,8 +68,8 @@ def _tempest(write: bool) -> int:
     found = tempest.results()
     for name, each in found.items():
         tell(
-            f'Tempest, type {name}: {each.passed} passed, {each.skipped}'
-            f' skipped, {len(each.failed)} failed'
+            f'Tempest, type {name}: {each.passed} passed,'
+            f' {each.skipped.total()} skipped, {len(each.failed)} failed'
         )
     ours = tempest.only_ours(found)
     for test in ours:
