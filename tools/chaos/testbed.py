@@ -113,7 +113,12 @@ class Testbed:
         states = status['pgmap'].get('pgs_by_state', [])
         return bool(
             status['osdmap']['num_up_osds'] == 1
-            and {each['state_name'] for each in states} == {'active+clean'}
+            and states
+            # Also while it removes what belonged to deleted snapshots.
+            and all(
+                each['state_name'].startswith('active+clean')
+                for each in states
+            )
             and 'OSD_FULL' not in status['health']['checks']
             and 'POOL_FULL' not in status['health']['checks']
         )
