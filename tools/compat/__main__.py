@@ -11,7 +11,7 @@ import sys
 from compat import ceph, checks, environment, report, tempest
 from compat.releases import ALL, SHORT, Setup
 from compat.running import COMMANDS, FOLDER
-from measuring.screen import SCREEN, elapsed, step, tell
+from measuring.screen import SCREEN, elapsed, tell
 
 NAMES = {each.name: each for each in ALL}
 
@@ -22,10 +22,14 @@ def main() -> int:
     signal.signal(signal.SIGTERM, lambda *_: sys.exit(143))
     if arguments.tempest:
         return _tempest(arguments.write)
-    with step('Build the package'):
-        wheel = environment.build_wheel()
-    if arguments.ceph:
-        return _pairs(arguments.write, wheel)
+    with environment.wheel() as wheel:
+        tell(f'{elapsed():5.0f} s The package is built')
+        if arguments.ceph:
+            return _pairs(arguments.write, wheel)
+        return _releases(arguments, wheel)
+
+
+def _releases(arguments: argparse.Namespace, wheel: pathlib.Path) -> int:
     rows = _rows(arguments, wheel)
     SCREEN.print(report.screen_table(rows))
     report.write(rows, FOLDER / 'result.json')

@@ -1,10 +1,13 @@
 # SPDX-License-Identifier: Apache-2.0
 """A virtual environment with one release of Cinder and the package."""
 
+from collections.abc import Iterator
+import contextlib
 import os
 import pathlib
 import shutil
 import sys
+import tempfile
 
 from compat import debian
 from compat.releases import (
@@ -116,16 +119,17 @@ def install(folder: pathlib.Path, *packages: str) -> None:
     _uv('pip', 'install', '--python', python, *packages)
 
 
-def build_wheel() -> pathlib.Path:
-    """The package, as it is installed in all environments.
+@contextlib.contextmanager
+def wheel() -> Iterator[pathlib.Path]:
+    """The package, as it is installed in all environments; gone afterwards.
 
     :raises Failed: when it cannot be built.
     """
-    folder = FOLDER / 'wheel'
-    shutil.rmtree(folder, ignore_errors=True)
-    _uv('build', '--wheel', '--out-dir', folder, REPO)
-    (wheel,) = folder.glob('*.whl')
-    return wheel
+    # Another Debian, in its folder, sees this one too.
+    with tempfile.TemporaryDirectory(prefix='cow-') as folder:
+        _uv('build', '--wheel', '--out-dir', folder, REPO)
+        (built,) = pathlib.Path(folder).glob('*.whl')
+        yield built
 
 
 def _uv(*arguments: object, inside: tuple[str, ...] = ()) -> None:

@@ -19,6 +19,8 @@ RESULT = PAGES / 'compatibility.json'
 PACKAGES = ('cinder', 'oslo.utils', 'urllib3', 'cliff')
 #: Of a part that has no result in the repository.
 NOTHING = 'It has not been run for this version yet.'
+#: In a cell.
+NONE = '\N{EN DASH}'
 COLUMNS = ('install', *CHECKS)
 
 
@@ -51,12 +53,17 @@ class Row:
 
 
 def write(rows: Iterable[Row], path: pathlib.Path) -> None:
-    """As JSON; what was not tried this time is kept as it was."""
+    """As JSON; what was not tried this time is kept as it was.
+
+    But nothing is kept of a setup that cannot be installed any more.
+    """
     before = json.loads(path.read_text()) if path.exists() else []
     kept = {_key(each): each for each in before}
     for found in (row.plain() for row in rows):
         last = kept.get(_key(found), {'checks': {}})
-        checks = {**last['checks'], **found['checks']}
+        checks = found['checks']
+        if found['versions']:
+            checks = {**last['checks'], **checks}
         kept[_key(found)] = {**found, 'checks': checks}
     ordered = [kept[key] for key in sorted(kept)]
     path.write_text(json.dumps(ordered, indent=2) + '\n')
@@ -99,13 +106,20 @@ def page_table(found: list[dict[str, Any]]) -> Iterator[str]:
     for row in found:
         yield from line(
             (
-                f'{row["versions"]["cinder"]} ({row["series"]})',
+                f'{_version(row, "cinder")} ({row["series"]})',
                 f'{row["python"]} (Debian {row["debian"]})',
                 row['mode'],
-                *(row['versions'][each] for each in PACKAGES[1:]),
+                *(_version(row, each) for each in PACKAGES[1:]),
                 *(_cell(row['checks'].get(each)) for each in COLUMNS),
             )
         )
+
+
+def _version(row: dict[str, Any], package: str) -> str:
+    """Nothing is known of what is not installed but Cinder's release."""
+    unknown = str(row['release']) if package == 'cinder' else NONE
+    found: str = row['versions'].get(package, unknown)
+    return found
 
 
 def header(*cells: str) -> Iterator[str]:
@@ -127,7 +141,7 @@ def screen_table(rows: Iterable[Row]) -> table.Table:
 
 def _cell(check: dict[str, Any] | None) -> str:
     if check is None or check['ok'] is None:
-        return '\N{EN DASH}'
+        return NONE
     if not check['ok']:
         return 'no'
     return 'yes' if check['detail'] == 'yes' else check['detail']

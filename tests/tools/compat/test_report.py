@@ -161,6 +161,20 @@ def test_what_was_not_tried_this_time_is_kept(tmp_path):
     assert newest['checks']['host']['detail'] == 'new'
 
 
+def test_nothing_is_kept_of_what_cannot_be_installed(tmp_path):
+    path = tmp_path / 'result.json'
+    failed = Outcome('install', False, 'pip: a contradiction')
+
+    report.write([row(Outcome('names', True, '18 passed'))], path)
+    report.write([report.Row(Setup(29), {}, (failed,))], path)
+
+    found = json.loads(path.read_text())
+    assert found[0]['checks'].keys() == {'install'}
+    page = '\n'.join(report.page_table(found))
+    assert '   * - 29 (2026.2)\n' in page
+    assert '     - no\n' in page
+
+
 def test_columns_are_the_checks():
     assert ('install', *CHECKS) == report.COLUMNS
 
