@@ -1,6 +1,7 @@
 # SPDX-License-Identifier: Apache-2.0
 """The user of the [glance] section: who sees every image and its locations."""
 
+from keystoneauth1 import exceptions as keystone_errors
 from keystoneauth1 import loading as keystone
 from oslo_config import cfg
 
@@ -17,12 +18,19 @@ def is_configured():
 
 
 def glance_name():
-    """Which Glance it is that this user is of; empty: there is no user."""
-    if not is_configured():
+    """Which Glance it is that this user is of; empty: it is not known.
+
+    A mistake in the section is told where the user is needed. Each create
+    asks for the name, and a clone needs no user.
+    """
+    try:
+        if not is_configured():
+            return ''
+        section = CONF[GLANCE_SECTION]
+        if 'auth_url' not in section:  # each kind of auth has its own options
+            keystone.load_auth_from_conf_options(CONF, GLANCE_SECTION)
+    except (keystone_errors.ClientException, cfg.Error):
         return ''
-    section = CONF[GLANCE_SECTION]
-    if 'auth_url' not in section:  # each kind of auth has its own options
-        keystone.load_auth_from_conf_options(CONF, GLANCE_SECTION)
     return glance_images.glance_name(section, section.region_name)
 
 
