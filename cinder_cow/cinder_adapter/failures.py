@@ -115,6 +115,8 @@ def _tell_user(
     """As Cinder does where its own path fails."""
     action = message_field.Action.COPY_IMAGE_TO_VOLUME
     if reimage:
+        if isinstance(raised, exception.ImageConversionNotAllowed):
+            return  # VolumeManager.reimage tells of it
         action = message_field.Action.REIMAGE_VOLUME
     if detail is None:
         if reimage:  # the volume's status alone, as of Cinder's own path

@@ -1,9 +1,12 @@
 # SPDX-License-Identifier: Apache-2.0
 """Cinder's terms into ours, and our errors into its own."""
 
+from unittest import mock
+
 from cinder import exception
+from cinder.image import glance
 from cinder.message import api, message_field
-from cinder.volume import volume_types
+from cinder.volume import volume_types, volume_utils
 from hypothesis import given, settings
 from hypothesis import strategies as st
 import pytest
@@ -209,6 +212,32 @@ def test_message_of_a_reimage_says_so(context, volume, told):
 
     (message,) = messages(context, volume)
     assert message['action_id'] == REIMAGED
+
+
+def test_reimage_that_may_not_convert_has_one_message(
+    context, volume, told, monkeypatch
+):
+    """Cinder writes it where the driver has failed of that."""
+    from cinder.volume import manager  # only after register_all()
+
+    def fail(*_args, **_more):
+        with failures.translated(context, volume, told.append, reimage=True):
+            raise errors.ConversionDisabled('i-1', 'qcow2')
+
+    monkeypatch.setattr(volume_utils, 'copy_image_to_volume', fail)
+    monkeypatch.setattr(
+        glance, 'get_remote_image_service', lambda *_: (mock.Mock(), 'i-1')
+    )
+    cinders = mock.Mock(message_api=api.API())
+
+    with pytest.raises(exception.ImageConversionNotAllowed):
+        manager.VolumeManager.reimage(cinders, context, volume, {'id': 'i-1'})
+
+    (message,) = messages(context, volume)
+    assert (message['action_id'], message['detail_id']) == (
+        REIMAGED,
+        UNACCEPTABLE,
+    )
 
 
 @pytest.mark.parametrize(
