@@ -7,6 +7,8 @@ where gdb is installed.
 """
 
 import argparse
+from collections.abc import Iterator
+import contextlib
 from dataclasses import asdict
 import json
 import os
@@ -45,7 +47,8 @@ def main() -> int:
                 arguments.connections,
                 arguments.work,
             )
-            return _run(job, folder)
+            with _busy(arguments.busy):
+                return _run(job, folder)
 
 
 def _arguments() -> argparse.Namespace:
@@ -63,15 +66,34 @@ def _arguments() -> argparse.Namespace:
     )
     parser.add_argument(
         '--work',
-        choices=('clone', 'life'),
+        choices=('clone', 'life', 'parent', 'paused'),
         default='clone',
-        help='life: each clone is grown and removed too',
+        help='life: each clone is grown and removed too; parent: its parent'
+        ' is made and removed too, and closed as soon as it is changed;'
+        ' paused: it is closed as this driver does, a moment later',
+    )
+    parser.add_argument(
+        '--busy',
+        type=int,
+        default=0,
+        metavar='PROCESSES',
+        help='so many take the cores meanwhile',
     )
     parser.add_argument('--clone-format', type=int, choices=(1, 2), default=2)
     parser.add_argument(
         '--store', choices=('bluestore', 'memstore'), default='bluestore'
     )
     return parser.parse_args()
+
+
+@contextlib.contextmanager
+def _busy(processes: int) -> Iterator[None]:
+    command = [sys.executable, '-c', 'while True: pass']
+    with contextlib.ExitStack() as running:
+        for _ in range(processes):
+            process = running.enter_context(subprocess.Popen(command))
+            running.callback(process.kill)
+        yield
 
 
 def _run(job: Job, folder: pathlib.Path) -> int:

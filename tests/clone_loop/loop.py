@@ -9,6 +9,7 @@ import concurrent.futures
 import contextlib
 from dataclasses import dataclass
 import faulthandler
+import functools
 import json
 import resource
 import sys
@@ -20,6 +21,7 @@ import rbd
 
 from cinder_cow.backends.rbd import connection
 from cinder_cow.backends.rbd.backend import RbdBackend
+from cinder_cow.backends.rbd.pool import Pool
 from cinder_cow.backends.rbd.settings import RbdSettings
 from cinder_cow.model import Snapshot, SnapshotRef
 
@@ -40,7 +42,9 @@ class Job:
     seconds: float
     #: kept, as this driver has them; or each, as Cinder's own RBD driver.
     connections: str
-    #: clone; or life: it is grown and removed too.
+    #: clone; life: it is grown and removed too; parent: its parent is made and
+    #: removed too, whose image is closed as soon as its snapshot is there;
+    #: paused: with this driver's pause before that.
     work: str
 
 
@@ -59,6 +63,14 @@ class Kept:
         self._backend.grow(name, GROWN_BYTES)
         self._backend.remove(name)
 
+    @contextlib.contextmanager
+    def pool(self) -> Iterator[Pool]:
+        with (
+            connection.connected(self._settings) as held,
+            held.pool(POOL) as ioctx,
+        ):
+            yield Pool(held, ioctx)
+
     def renew(self) -> None:
         """As after an error: its last user shuts it down."""
         with connection.connected(self._settings) as held:
@@ -75,25 +87,27 @@ class Each:
     def clone(self, name: str) -> None:
         ref = self._parent
         # Cinder's driver opens one for the parent and one for the clone.
-        with self._pool() as parents, self._pool() as pool:
-            rbd.RBD().clone(parents, ref.image, ref.snapshot, pool, name)
+        with self.pool() as parents, self.pool() as pool:
+            rbd.RBD().clone(
+                parents.ioctx, ref.image, ref.snapshot, pool.ioctx, name
+            )
 
     def grow_and_remove(self, name: str) -> None:
-        with self._pool() as pool, rbd.Image(pool, name) as image:
+        with self.pool() as pool, rbd.Image(pool.ioctx, name) as image:
             image.resize(GROWN_BYTES)
-        with self._pool() as pool:
-            rbd.RBD().remove(pool, name)
+        with self.pool() as pool:
+            rbd.RBD().remove(pool.ioctx, name)
 
     def renew(self) -> None:
         """They come and go by themselves."""
 
     @contextlib.contextmanager
-    def _pool(self) -> Iterator[rados.Ioctx]:
+    def pool(self) -> Iterator[Pool]:
         with (
             connection.connected_once(self._settings) as held,
             held.pool(POOL) as ioctx,
         ):
-            yield ioctx
+            yield Pool(held, ioctx)
 
 
 class Progress:
@@ -141,13 +155,38 @@ def _work(job: Job, way: Kept | Each, progress: Progress, end: float) -> None:
         for number in numbers:
             if time.monotonic() > end:
                 return
-            way.clone(f'volume-{number}')
+            name = f'volume-{number}'
+            if job.work in ('clone', 'life'):
+                way.clone(name)
+            else:
+                _clone_a_new_parent(way, name, job.work == 'paused')
             if job.work == 'life':
-                way.grow_and_remove(f'volume-{number}')
+                way.grow_and_remove(name)
             progress.count()
 
     with concurrent.futures.ThreadPoolExecutor(job.threads) as workers:
         list(workers.map(work, range(job.threads)))
+
+
+def _clone_a_new_parent(way: Kept | Each, name: str, paused: bool) -> None:
+    image = f'parent-of-{name}'
+    with way.pool() as pool:
+        ioctx = pool.ioctx
+        opened = pool.changing if paused else functools.partial(_opened, ioctx)
+        rbd.RBD().create(ioctx, image, SIZE_BYTES, old_format=False)
+        with opened(image) as parent:
+            parent.create_snap(SNAPSHOT)
+            parent.protect_snap(SNAPSHOT)
+        rbd.RBD().clone(ioctx, image, SNAPSHOT, ioctx, name)
+        rbd.RBD().remove(ioctx, name)
+        with opened(image) as parent:
+            parent.unprotect_snap(SNAPSHOT)
+            parent.remove_snap(SNAPSHOT)
+        rbd.RBD().remove(ioctx, image)
+
+
+def _opened(ioctx: rados.Ioctx, name: str) -> rbd.Image:
+    return rbd.Image(ioctx, name)
 
 
 def _parent(settings: RbdSettings) -> Snapshot:
