@@ -11,6 +11,7 @@ import signal
 import sys
 import tempfile
 
+from chaos import pool_shapes
 from chaos.run import run
 from measuring.screen import SCREEN, elapsed, step, tell
 from sandbox.options import Options
@@ -25,10 +26,11 @@ def main() -> int:
     arguments = _arguments()
     signal.signal(signal.SIGTERM, lambda *_: sys.exit(143))
     mode = MODES[arguments.mode]
-    tell(f'seed {arguments.seed}')
+    shape = arguments.pool or pool_shapes.of_seed(arguments.seed)
+    tell(f'seed {arguments.seed}, pool {shape}')
     options = Options(concurrency=mode, hosts=arguments.hosts)
     with _stack(options) as stack:
-        report = run(stack, arguments.seed, arguments.minutes, mode)
+        report = run(stack, arguments.seed, arguments.minutes, mode, shape)
     report.show(SCREEN)
     if arguments.json:
         report.write(arguments.json)
@@ -87,6 +89,11 @@ def _add_cloud(parser: argparse.ArgumentParser) -> None:
         choices=(1, 2),
         default=1,
         help='of cinder-volume, active at once (default: %(default)s)',
+    )
+    parser.add_argument(
+        '--pool',
+        choices=pool_shapes.SHAPES,
+        help='how the pool is configured (default: as the seed chooses)',
     )
 
 

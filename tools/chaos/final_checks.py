@@ -155,3 +155,8 @@ def _expect_nothing_left(testbed: Testbed) -> None:
             f'left in the pool of the volumes: the RBD images {pool.names()}'
             f' and {len(objects)} objects, as {objects[:10]}'
         )
+    data_pool = testbed.shape.data_pool
+    if data_pool and (data := pool.data_objects(data_pool)):
+        testbed.history.violated(
+            f'left in the pool {data_pool}: {len(data)} objects, as {data[:9]}'
+        )

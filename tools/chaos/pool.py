@@ -134,6 +134,13 @@ class Pool:
                 found.discard(build_records.OBJECT)
             return sorted(found)
 
+    def data_objects(self, data_pool: str) -> list[str]:
+        """Of this pool's RBD images, in a pool for their data."""
+        pool_id = self._cluster.pool_lookup(self._name)
+        with self._cluster.open_ioctx(data_pool) as ioctx:
+            keys = [each.key for each in ioctx.list_objects()]
+        return [key for key in keys if key.startswith(f'rbd_data.{pool_id}.')]
+
     def _has_only_causes(self, ioctx: rados.Ioctx) -> bool:
         records = build_records.read_all(ioctx).values()
         return all(

@@ -26,6 +26,8 @@ class Report:
     seed: int
     minutes: float
     mode: str
+    #: Of the pool, by its name.
+    shape: str
     hosts: int
     history: History
     timeline: Timeline
@@ -53,6 +55,7 @@ class Report:
             'seed': self.seed,
             'minutes': self.minutes,
             'mode': self.mode,
+            'pool': self.shape,
             'hosts': self.hosts,
             'operations': self._operations(),
             'faults': self._faults(),
@@ -144,6 +147,6 @@ class Report:
             yield f'VIOLATED {violation}'
         yield (
             f'seed {self.seed}, {self.minutes:g} minutes, {self.mode},'
-            f' hosts {self.hosts}:'
+            f' pool {self.shape}, hosts {self.hosts}:'
             f' {len(self.history.violations)} violations'
         )

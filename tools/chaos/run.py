@@ -14,6 +14,7 @@ from chaos import (
     images,
     injection,
     load,
+    pool_shapes,
     single_faults,
     watchdog,
 )
@@ -30,13 +31,17 @@ from sandbox.cloud import Cloud
 from sandbox.stack import Stack
 
 
-def run(stack: Stack, seed: int, minutes: float, mode: str) -> Report:
+def run(
+    stack: Stack, seed: int, minutes: float, mode: str, shape: str
+) -> Report:
     """Load and faults for so long.
 
     :param minutes: 0: each fault once, in the middle of a build.
     :param mode: of cinder-volume, eventlet or threading.
+    :param shape: of the pool, by its name.
     """
-    with _testbed(stack, seed, mode) as testbed:
+    chosen = pool_shapes.SHAPES[shape]
+    with _testbed(stack, seed, mode, chosen) as testbed:
         with step('One volume of each image, to warm up'):
             _warm_up(testbed)
         before = growth.measure(testbed)
@@ -52,6 +57,7 @@ def run(stack: Stack, seed: int, minutes: float, mode: str) -> Report:
             seed,
             minutes,
             mode,
+            shape,
             len(testbed.hosts),
             testbed.history,
             testbed.timeline,
@@ -64,7 +70,9 @@ def run(stack: Stack, seed: int, minutes: float, mode: str) -> Report:
 
 
 @contextlib.contextmanager
-def _testbed(stack: Stack, seed: int, mode: str) -> Iterator[Testbed]:
+def _testbed(
+    stack: Stack, seed: int, mode: str, shape: pool_shapes.PoolShape
+) -> Iterator[Testbed]:
     """cinder-volume with the settings of a run, and its images."""
     clouds = {
         images.ADMIN: Cloud(stack.env()),
@@ -72,6 +80,7 @@ def _testbed(stack: Stack, seed: int, mode: str) -> Iterator[Testbed]:
     }
     log = ServiceLog([stack.log_file(e) for e in stack.cinder_volumes])
     with contextlib.ExitStack() as resources:
+        resources.enter_context(shape.applied(stack.clusters[0]))
         proxy = resources.enter_context(GlanceProxy(stack.glance_url))
         pools = {
             name: Pool(stack.clusters[0], pool) for name, pool in POOLS.items()
@@ -79,7 +88,16 @@ def _testbed(stack: Stack, seed: int, mode: str) -> Iterator[Testbed]:
         for pool in pools.values():
             resources.callback(pool.close)
         testbed = Testbed(
-            stack, clouds, pools, proxy, mode, History(), Timeline(), log, []
+            stack,
+            clouds,
+            pools,
+            proxy,
+            mode,
+            shape,
+            History(),
+            Timeline(),
+            log,
+            [],
         )
         with step('cinder-volume restarts'):
             for host in testbed.hosts:

@@ -13,6 +13,7 @@ from chaos.glance_proxy import GlanceProxy
 from chaos.history import History
 from chaos.images import Image
 from chaos.pool import Pool
+from chaos.pool_shapes import PoolShape
 from chaos.service_log import ServiceLog
 from chaos.timeline import Timeline
 from sandbox.cloud import Cloud
@@ -33,6 +34,7 @@ class Testbed:
     pools: dict[str, Pool]
     proxy: GlanceProxy
     concurrency: str
+    shape: PoolShape
     history: History
     timeline: Timeline
     log: ServiceLog
@@ -51,6 +53,7 @@ class Testbed:
                 'cow_base_max_idle_seconds = 40',
                 'cow_base_once_idle_seconds = 20',
                 'cow_stall_seconds = 30',
+                *self.shape.settings,
                 '',
             )
         )

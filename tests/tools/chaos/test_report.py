@@ -22,7 +22,16 @@ BEFORE = Figures(3, 70, 60, 2**20)
 
 def report(**changes):
     known = Report(
-        7, 2.0, 'eventlet', 1, History(), Timeline(), BEFORE, BEFORE, ()
+        7,
+        2.0,
+        'eventlet',
+        'plain',
+        1,
+        History(),
+        Timeline(),
+        BEFORE,
+        BEFORE,
+        (),
     )
     return dataclasses.replace(known, **changes)
 
@@ -39,7 +48,10 @@ def test_what_was_done_and_injected_is_shown():
     text = screen.file.getvalue()
     for words in ('create', '4.2', 'OSD full', 'storage full 1', '12.5'):
         assert words in text
-    assert 'seed 7, 2 minutes, eventlet, hosts 1: 0 violations' in text
+    assert (
+        'seed 7, 2 minutes, eventlet, pool plain, hosts 1: 0 violations'
+        in text
+    )
 
 
 def test_result_is_json(tmp_path):
