@@ -227,6 +227,7 @@ class _NewVolume:
         self.name = target.volume_name
         self._backend = backend
         self._is_ours = False
+        self._is_given_up = False
 
     def make(self, make: Callable[[], T]) -> T:
         """What ``make`` answers, which makes something under the name.
@@ -249,10 +250,16 @@ class _NewVolume:
         """Make it by ``make``, and then as large as was asked for.
 
         Under eventlet in one native thread for all of it: in a burst each
-        change of threads waits for its turn.
+        change of threads waits for its turn. The green thread may be killed
+        meanwhile: the native one goes on, and nobody else removes what it
+        makes.
         """
+        if self._is_given_up:
+            return
         self.make(make)
-        if parent_bytes < size_bytes:
+        if self._is_given_up:
+            self._backend.remove(self.name)
+        elif parent_bytes < size_bytes:
             self._backend.grow(self.name, size_bytes)
 
     def remove(self) -> None:
@@ -272,6 +279,7 @@ class _NewVolume:
     ) -> None:
         if exc is None:
             return
+        self._is_given_up = True
         try:  # also when the green thread is killed
             self.remove()
         except errors.CowError as failure:

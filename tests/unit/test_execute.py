@@ -1,5 +1,8 @@
 # SPDX-License-Identifier: Apache-2.0
 import dataclasses
+import subprocess
+import sys
+import textwrap
 
 import pytest
 
@@ -433,3 +436,68 @@ def test_what_was_there_is_not_cloned_over(backend, image, store):
         clone_base(store, image, backend)
 
     assert backend.volumes == {TARGET.volume_name: b'other'}
+
+
+KILLED = """
+    import eventlet
+    eventlet.monkey_patch()
+    from cinder_cow import execute, model, native
+    from tests.fakes.backend import MemoryBackend
+    from tests.fakes.request import nothing, run
+    from tests.unit.conftest import CONTENT
+
+    threading = native._original('threading')
+    reached, may_go_on = threading.Event(), threading.Event()
+
+    def hold():
+        reached.set()
+        may_go_on.wait(10)
+
+    backend = MemoryBackend()
+    ref = model.SnapshotRef(backend.fsid, 'images', 'i-1', 'snap')
+    backend.images[ref] = CONTENT
+    image = model.ImageInfo('i-1', 'active', 'raw', 'bare', len(CONTENT))
+    plan = model.Clone(
+        model.Snapshot(ref, len(CONTENT), 0, True), 2 * len(CONTENT)
+    )
+    target = model.Target('v-1', 'volume-v-1', 2 * len(CONTENT))
+    method = getattr(backend, WHERE, None)
+
+    def held(*args):
+        hold()
+        return method(*args)
+
+    native.in_thread(native.sleep)(0)  # there are 20 threads from now on
+    if method is None:  # every one of them is busy
+        for _ in range(20):
+            eventlet.spawn(native.in_thread(hold))
+    else:
+        setattr(backend, WHERE, held)
+    create = eventlet.spawn(run, plan, image, target, backend, nothing)
+    while not reached.is_set():
+        eventlet.sleep(0.01)
+    eventlet.sleep(0.1)
+    create.kill()
+    may_go_on.set()
+    native.in_thread(native.sleep)(0.5)
+    print(sorted(backend.volumes))
+"""
+
+
+@pytest.mark.parametrize(
+    'where', ['all threads', 'exists', 'clone_snapshot', 'grow']
+)
+def test_clone_whose_green_thread_is_killed_leaves_nothing(where):
+    """Its native thread goes on, or has not begun yet."""
+    code = textwrap.dedent(KILLED).replace('WHERE', repr(where))
+
+    done = subprocess.run(
+        [sys.executable, '-W', 'ignore', '-c', code],
+        capture_output=True,
+        text=True,
+        timeout=60,
+        check=False,
+    )
+
+    assert done.returncode == 0, done.stderr
+    assert done.stdout.split() == ['[]'], done.stderr
