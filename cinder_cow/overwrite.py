@@ -92,6 +92,8 @@ def _kept(store: BaseStore, base: model.Base) -> Iterator[None]:
     """
     try:
         yield
+    except (errors.CopyCancelled, errors.CopyTimedOut):
+        raise  # it is not begun again, whatever became of the base
     except errors.CowError as exc:
         if not _is_there(store, base):
             raise errors.BaseGone(base.name) from exc

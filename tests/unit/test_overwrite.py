@@ -5,7 +5,7 @@ import dataclasses
 
 import pytest
 
-from cinder_cow import errors, overwrite
+from cinder_cow import copying, errors, overwrite
 from cinder_cow.base_images.ensure import Ensured
 from cinder_cow.model import BuildBase, CloneBase, Method, Target, Verification
 from tests.fakes.bases import AnsweringBaseImages, MemoryBases
@@ -165,6 +165,32 @@ def test_evicted_again_and_again_is_an_error(old, qcow2, store):
         )
 
     assert told == []
+
+
+@pytest.mark.parametrize(
+    'ended', [errors.CopyTimedOut('i-1', 60), errors.CopyCancelled('i-1')]
+)
+def test_copy_that_was_ended_is_not_begun_again(old, qcow2, store, ended):
+    """Also where its base was evicted meanwhile."""
+    answers = []
+    cancellation = copying.Cancellation()
+
+    def ensure():
+        answers.append(evicted_when_read(store))
+        read = store.read
+
+        def open_and_end(name):
+            opened = read(name)
+            cancellation.cancel(ended)
+            return opened
+
+        store.read = open_and_end
+        return answers[-1]
+
+    with pytest.raises(type(ended)):
+        reimage(qcow2, old, store, ensure, cancellation=cancellation)
+
+    assert len(answers) == 1
 
 
 def test_base_that_was_made_anew_meanwhile_is_read_again(old, qcow2, store):
