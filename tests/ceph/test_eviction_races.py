@@ -8,6 +8,7 @@ import subprocess
 import sys
 import textwrap
 import threading
+import types
 import uuid
 
 import pytest
@@ -15,9 +16,10 @@ import rbd
 
 from cinder_cow import errors
 from cinder_cow.backends.rbd import base_snapshot
+from cinder_cow.backends.rbd.pool import Pool
 from cinder_cow.base_images.eviction import EvictionLimits
 from cinder_cow.base_images.sweep import sweep
-from cinder_cow.model import BaseInfo, Verification
+from cinder_cow.model import BaseInfo, SnapshotRef, Verification
 from tests.ceph.bases import built
 from tests.fakes import writes
 from tests.waiting import wait_until
@@ -246,3 +248,29 @@ def test_eviction_that_is_killed_leaves_nothing(
         return either_lab.leftovers() == []
 
     wait_until(swept, pause_seconds=1)
+
+
+def test_look_that_began_before_it_was_forgotten_is_not_remembered(
+    monkeypatch,
+):
+    """Whoever forgets it, to look again, would be told that it is there."""
+    ref = SnapshotRef('fsid', 'volumes', 'cow-base-x', 'base')
+    base = types.SimpleNamespace(snapshot=types.SimpleNamespace(ref=ref))
+    connection = types.SimpleNamespace(
+        bases={}, uses={}, forgotten=0, remembering=threading.Lock()
+    )
+    pool = Pool(connection, None)
+    with monkeypatch.context() as patch:
+        patch.setattr(base_snapshot, '_look', lambda *_: base)
+        assert base_snapshot.find(pool, ref) is base
+    assert connection.bases == {ref: base}
+
+    def look_for_long(*_):
+        base_snapshot.forget(connection, ref)
+        return base
+
+    base_snapshot.forget(connection, ref)
+    monkeypatch.setattr(base_snapshot, '_look', look_for_long)
+
+    assert base_snapshot.find(pool, ref) is base
+    assert connection.bases == {}

@@ -30,9 +30,12 @@ def find(pool: Pool, ref: SnapshotRef) -> Base | None:
     known = pool.connection.bases.get(ref)
     if known is not None:
         return known
+    forgotten = pool.connection.forgotten
     found = _look(pool, ref)
-    if found is not None:
-        remember(pool.connection, found)
+    with pool.connection.remembering:
+        # What another thread has forgotten meanwhile was seen before that.
+        if found is not None and pool.connection.forgotten == forgotten:
+            remember(pool.connection, found)
     return found
 
 
@@ -45,7 +48,9 @@ def remember(connection: Connection, base: Base) -> None:
 
 def forget(connection: Connection, ref: SnapshotRef) -> None:
     """Have the next :func:`find` ask the cluster."""
-    connection.bases.pop(ref, None)
+    with connection.remembering:
+        connection.forgotten += 1
+        connection.bases.pop(ref, None)
     for use in [use for use in list(connection.uses) if use[0] == ref]:
         connection.uses.pop(use, None)
 

@@ -58,6 +58,9 @@ class Connection:
         self.snapshots: dict[SnapshotRef, Snapshot] = {}
         #: Bases that were found. Any of them may be gone by now.
         self.bases: dict[SnapshotRef, Base] = {}
+        #: How often one of them was forgotten.
+        self.forgotten = 0
+        self.remembering = native.lock()
         #: When the use of a base by an image was last written down, by the
         #: clock of :func:`time.monotonic`.
         self.uses: dict[tuple[SnapshotRef, str], float] = {}
