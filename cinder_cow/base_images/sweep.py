@@ -202,7 +202,8 @@ class _Sweeping:
             # Only now: else nobody would look for what could not be removed.
             if record is not None and self._is_done_with(record):
                 self._store.set_build_record(name, None)
-        if has_left or (record is not None and not record.kind):
+        # A note of an eviction names no image.
+        if has_left or (record and record.image_id and not record.kind):
             LOG.info(
                 '%sremoved what an abandoned build left: base=%s',
                 self._prefix,

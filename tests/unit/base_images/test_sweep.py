@@ -280,7 +280,8 @@ def test_build_that_goes_on_is_left_alone(store, dead_build):
 
 
 def test_build_that_died_before_it_made_anything_is_told(store):
-    store.set_build_record('cow-base-x', BuildRecord(written=NOW - 5))
+    record = BuildRecord(written=NOW - 5, image_id='i-x')
+    store.set_build_record('cow-base-x', record)
 
     assert swept(store).abandoned_builds == ('cow-base-x',)
     assert not store.build_records()
@@ -637,3 +638,16 @@ def test_dry_run_writes_no_note(store):
     eviction.evict(store, A, dry_run=True)
 
     assert ('set_build_record', A) not in store.calls
+
+
+def test_eviction_that_failed_is_no_abandoned_build(store):
+    store.failing = {('retire', A)}
+    swept(store, EvictionLimits(max_bytes=50))
+    assert list(store.records) == [A]
+    store.failing = set()
+
+    answer = swept(store, EvictionLimits())
+
+    assert answer.abandoned_builds == ()
+    assert store.records == {}
+    assert A in store.things

@@ -92,7 +92,7 @@ def test_sweep_is_given_other_limits(store, run):
 
 
 def test_sweep_shows_what_dead_builders_left(store, run):
-    store.set_build_record('cow-base-x', BuildRecord())
+    store.set_build_record('cow-base-x', BuildRecord(image_id='i-x'))
 
     _status, out, _err = run(
         'base', 'sweep', '--max-bytes', '9999999', '-f', 'csv'
