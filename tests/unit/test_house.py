@@ -149,3 +149,12 @@ def test_documents_are_finished(path):
     text = path.read_text()
     assert 'TODO' not in text
     assert '@TABLE@' not in text
+
+
+def test_options_of_librados_are_set_before_it_connects():
+    """Set while another thread closes an image, they hang the process."""
+    setting = {
+        place(path) for path in FILES if 'conf_set(' in path.read_text()
+    }
+
+    assert setting == {'backends/rbd/connection.py'}

@@ -28,6 +28,12 @@ from cinder_cow.model import Base, Snapshot, SnapshotRef
 Key = tuple[int, str, str, str | None]
 
 
+#: librbd reads this at the opening of an image: with its cache it calls a
+#: write done that is in the cache only. It copies what it is to write. With
+#: rbd_disable_zero_copy_writes=false it would not, but then it reports a write
+#: only when nothing refers to its bytes: after a lost connection, never.
+UNCACHED = ('rbd_cache', 'false')
+
 #: Of a connection that is younger, the key is the one in the keyring. No more
 #: often is another opened for one that works.
 KEY_SECONDS = 5
@@ -273,6 +279,9 @@ def _connect(
             conffile=settings.conf_path,
             conf=conf,
         )
+        # Not later: librados 16.2 hangs with all its threads where an option
+        # is set while an image is closed (ConfigProxy::remove_observer).
+        cluster.conf_set(*UNCACHED)
         if settings.timeout_seconds >= 0:
             for option in (
                 'client_mount_timeout',

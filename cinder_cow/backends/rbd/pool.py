@@ -34,12 +34,6 @@ retry_on_refused_connection = tenacity.retry(
     reraise=True,
 )
 
-#: librbd reads this at the opening of an image: with its cache it calls a
-#: write done that is in the cache only. It copies what it is to write. With
-#: rbd_disable_zero_copy_writes=false it would not, but then it reports a write
-#: only when nothing refers to its bytes: after a lost connection, never.
-UNCACHED = {'rbd_cache': 'false'}
-
 #: Ceph keeps the watch of a client that died for half a minute, and as long
 #: the image cannot be removed.
 BUSY_SECONDS = 60
@@ -159,8 +153,6 @@ class ImagePool:
         path = self.path(name)
         with contextlib.ExitStack() as stack:
             pool = stack.enter_context(self.opened(f'open {path}'))
-            for option, setting in UNCACHED.items():
-                pool.connection.cluster.conf_set(option, setting)
             image = stack.enter_context(rbd.Image(pool.ioctx, name))
             return RbdWriter(image, path, pool.connection, stack.pop_all())
 
