@@ -2,6 +2,7 @@
 """A volume gets the disk in a base that may be evicted at any moment."""
 
 import pytest
+import rbd
 
 from cinder_cow import errors, overwrite
 from cinder_cow.base_images.ensure import Ensured
@@ -9,6 +10,7 @@ from cinder_cow.model import BuildBase, ImageInfo, Target
 from tests.ceph.bases import MIB, built
 from tests.fakes.bases import AnsweringBaseImages
 from tests.fakes.request import asked
+from tests.waiting import wait_until
 
 SIZE = 24 * MIB
 DISK = b'D' * (9 * MIB + 4096) + bytes(7 * MIB) + b'E' * MIB
@@ -24,6 +26,27 @@ def volume(either_lab):
     with either_lab.opened('volume-1') as image:
         image.set_snap('kept')
         assert image.read(0, SIZE) == OLD
+    either_lab.remove('volume-1')
+    # What its snapshot held is removed later, by the OSD.
+    wait_until(lambda: not data_objects(either_lab), pause_seconds=0.2)
+
+
+def data_objects(lab):
+    """Of no RBD image that is there."""
+    with lab.rados.open_ioctx('volumes') as ioctx:
+        names = lab.names()
+        present = {_data_prefix(ioctx, name) for name in names}
+    return [
+        each
+        for each in lab.leftovers()
+        if each.startswith('rbd_data.')
+        and each.rpartition('.')[0] not in present
+    ]
+
+
+def _data_prefix(ioctx, name):
+    with rbd.Image(ioctx, name, read_only=True) as image:
+        return image.block_name_prefix()
 
 
 def reimage(lab, store, volume, ensure):
