@@ -105,7 +105,7 @@ run_kind() {
         ;;
     tempest) limited 40m tools/compat.sh --tempest "$@" ;;
     ceph | e2e)
-        limited 30m python -m pytest --durations=5 ${tested:+"$tested"} "$@"
+        limited 40m python -m pytest --durations=5 ${tested:+"$tested"} "$@"
         ;;
     chaos) limited 15m tools/chaos.sh 1.5 --seed 1 --hosts 2 "$@" ;;
     esac

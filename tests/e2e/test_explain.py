@@ -13,6 +13,7 @@ import pytest
 
 from cinder_cow.cli import main
 from tests.e2e.bases import cow_options, packed, require_nothing
+from tests.waiting import wait_until
 
 MIB = 2**20
 AUTO_BYTES = 4 * MIB
@@ -283,9 +284,9 @@ def test_remedy_of_a_foreign_store_makes_a_clone_of_it(
     done = called(stack, *shlex.split(remedy))
     assert done.returncode == 0, done.stderr
 
-    told = explain(image)
-    assert told['Plan'] == 'clone'
-    assert [each['verdict'] for each in told['Locations']] == [
+    # Glance copies it after the command has ended.
+    wait_until(lambda: explain(image)['Plan'] == 'clone', pause_seconds=1)
+    assert [each['verdict'] for each in explain(image)['Locations']] == [
         'not-rbd',
         'here',
     ]

@@ -167,7 +167,9 @@ def test_ten_at_once_are_two_at_a_time(eventlet, stack, tidy, pool, log):
     assert ends == {'available'}
     assert all(pool.read(v, len(content)) == content for v in volumes)
     assert max(most) == 2
-    assert memory.grown < 2 * 128 * MIB
+    # Of each 64 MiB in flight and librbd's copy of that, and what a process
+    # takes that copies for the first time. All ten have 480 MiB.
+    assert memory.grown < (2 * 128 + 64) * MIB
     assert len(log.lines('method=stream', 'verification=hash')) == 10
 
 
