@@ -14,7 +14,8 @@ from cinder_cow.model import Method
 from sandbox.ceph import Cluster
 from tests.ceph import builder, conftest
 from tests.ceph.lab import MIB, Lab
-from tests.ceph.test_building import SIZE, Packed, bases, described, host
+from tests.ceph.test_building import SIZE, bases, described
+from tests.ceph.test_pools import make_two
 from tests.waiting import wait_until
 
 DATA_POOL = 'volumes-data'
@@ -94,18 +95,8 @@ def test_image_is_streamed(lab, tmp_path):
 
 
 def test_base_is_built_cloned_and_swept(lab, tmp_path):
-    packed = Packed(tmp_path)
-    made = host(lab, packed)
+    made = make_two(lab, tmp_path)
 
-    results = [
-        made.make(packed.image, name, SIZE)
-        for name in ('volume-1', 'volume-2')
-    ]
-
-    methods = [result.method for result in results]
-    assert methods == [Method.BUILD_BASE, Method.CLONE_BASE]
-    for name in ('volume-1', 'volume-2'):
-        assert packed.is_in(lab, name)
     (stored,) = made.store.stored_bases()
     assert 32 * MIB <= stored.info.stored_bytes <= 64 * MIB
     assert lab.data_objects() == []

@@ -19,7 +19,10 @@ OPERATIONS = rbd.RBD_FEATURE_OPERATIONS
 
 
 def make_two(lab, tmp_path):
-    """A volume that builds a base and one that is cloned of it: right."""
+    """A volume that builds a base and one that is cloned of it: right.
+
+    Answers the host that made them.
+    """
     packed = Packed(tmp_path)
     made = host(lab, packed)
 
@@ -32,6 +35,7 @@ def make_two(lab, tmp_path):
     assert methods == [Method.BUILD_BASE, Method.CLONE_BASE]
     assert packed.is_in(lab, 'volume-1')
     assert packed.is_in(lab, 'volume-2')
+    return made
 
 
 @pytest.fixture
